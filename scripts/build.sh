@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# scripts/build.sh [PRESET] [TARGET …]: configures a preset of CMakePresets.json (default: release)
+# where it is not configured yet, and builds it, with a progress line when the output is a terminal.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+preset=${1:-release}
+shift || true
+case $preset in
+  release) build=build ;;
+  *) build=build-$preset ;;
+esac
+
+if [ ! -f "$build/build.ninja" ]; then
+  .venv/bin/cmake --preset "$preset" -DCMAKE_MAKE_PROGRAM="$PWD/.venv/bin/ninja"
+fi
+
+# One compiler process takes up to 1.5 GB where Halide or LLVM headers are read.
+memory_kb=$(awk '/^MemAvailable/ {print $2}' /proc/meminfo)
+jobs=$(nproc)
+most=$((memory_kb / 1500000))
+[ "$most" -ge 1 ] || most=1
+[ "$jobs" -le "$most" ] || jobs=$most
+
+# %f of %t steps done, %P per cent, %e seconds gone, %W left.
+export NINJA_STATUS="[%f/%t] %P  %es, %W left  "
+exec .venv/bin/cmake --build "$build" -j "$jobs" ${@:+--target "$@"}
