@@ -57,7 +57,9 @@ void Array::set_int(int64_t index, int64_t value) {
     case 8: store(data(), index, value); return;
     case 4: store(data(), index, static_cast<int32_t>(value)); return;
     case 2: store(data(), index, static_cast<int16_t>(value)); return;
-    case 1: store(data(), index, static_cast<int8_t>(dtype_ == DType::boolean ? value != 0 : value)); return;
+    case 1:
+      store(data(), index, static_cast<int8_t>(dtype_ == DType::boolean ? value != 0 : value));
+      return;
     default: set_double(index, static_cast<double>(value));
   }
 }

@@ -73,7 +73,8 @@ class Array {
 
  private:
   void check_width(size_t width) const {
-    if (width != size_of(dtype_)) internal_error("{} elements read as {} bytes", name_of(dtype_), width);
+    if (width != size_of(dtype_))
+      internal_error("{} elements read as {} bytes", name_of(dtype_), width);
   }
 
   DType dtype_ = DType::f32;

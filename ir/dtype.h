@@ -27,7 +27,9 @@ size_t size_of(DType dtype);
 bool is_float(DType dtype);
 bool is_signed_integer(DType dtype);
 bool is_unsigned_integer(DType dtype);
-inline bool is_integer(DType dtype) { return is_signed_integer(dtype) || is_unsigned_integer(dtype); }
+inline bool is_integer(DType dtype) {
+  return is_signed_integer(dtype) || is_unsigned_integer(dtype);
+}
 
 // Rounds a double to the nearest value the float type can hold (ties to even).
 double round_to(DType dtype, double value);

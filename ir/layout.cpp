@@ -29,7 +29,8 @@ Layout Layout::blocked(int rank, int axis, int64_t block) {
 Layout Layout::parse(std::string_view tag, int rank) {
   auto bad = [&](std::string_view why) {
     return CompileError(fmt::format("layout: '{}' is not a layout of rank {}: {}", tag, rank, why))
-        .help("write axes as letters, blocked axes as capitals, blocks as size and letter: aBcd16b");
+        .help("write axes as letters, blocked axes as capitals, blocks as size and letter:"
+              " aBcd16b");
   };
   std::vector<LayoutDim> dims;
   std::vector<int> seen(rank, 0), blocked(rank, 0);
@@ -55,7 +56,8 @@ Layout Layout::parse(std::string_view tag, int rank) {
   }
   for (int axis = 0; axis < rank; ++axis) {
     if (!seen[axis]) throw bad(fmt::format("axis '{}' is missing", static_cast<char>('a' + axis)));
-    if ((seen[axis] == 2) != (blocked[axis] == 1)) throw bad("capitals mark exactly the blocked axes");
+    if ((seen[axis] == 2) != (blocked[axis] == 1))
+      throw bad("capitals mark exactly the blocked axes");
   }
   Layout layout(std::move(dims));
   return layout.dims(rank) == Layout().dims(rank) ? Layout() : layout;

@@ -16,7 +16,9 @@ struct TensorType {
   int rank() const { return static_cast<int>(shape.size()); }
   int64_t count() const { return element_count(shape); }
   // Bytes of the stored tensor, padding lanes included.
-  int64_t bytes() const { return layout.stored_count(shape) * static_cast<int64_t>(size_of(dtype)); }
+  int64_t bytes() const {
+    return layout.stored_count(shape) * static_cast<int64_t>(size_of(dtype));
+  }
   TensorType with_shape(Shape other) const { return {dtype, std::move(other), {}}; }
   TensorType with_dtype(DType other) const { return {other, shape, layout}; }
   TensorType with_layout(Layout other) const { return {dtype, shape, std::move(other)}; }
@@ -31,7 +33,9 @@ std::string to_string(const Shape& shape);  // "[8,64,56,56]"
 // f32({64, 1, 28, 28}) and so on: row-major types.
 inline TensorType f32(Shape shape) { return {DType::f32, std::move(shape), {}}; }
 template <class... Extents>
-TensorType f32(int64_t first, Extents... rest) { return f32(Shape{first, static_cast<int64_t>(rest)...}); }
+TensorType f32(int64_t first, Extents... rest) {
+  return f32(Shape{first, static_cast<int64_t>(rest)...});
+}
 inline TensorType tensor_type(DType dtype, Shape shape) { return {dtype, std::move(shape), {}}; }
 
 }  // namespace ag
