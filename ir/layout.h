@@ -23,7 +23,8 @@ struct LayoutDim {
 // Physical dimensions from outermost to innermost. Written in oneDNN's notation: axes are letters
 // in logical order (a = 0), an axis that has a block is a capital, a block is its size and letter:
 // a 4-d activation in "nchw16c" is aBcd16b, convolution weights packed by 16 outputs are
-// ABcd16b16a. An empty layout is row-major. Lanes of a block beyond the axis's size are padding and hold zero.
+// ABcd16b16a. An empty layout is row-major. Lanes of a block beyond the axis's size are padding
+// and hold zero.
 class Layout {
  public:
   Layout() = default;
