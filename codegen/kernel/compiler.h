@@ -1,0 +1,54 @@
+// The door to kernel compilation. The planner, the tuner and the command see this interface only;
+// behind it stand worker processes, or for debugging a function in this process.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codegen/kernel/protocol.h"
+#include "codegen/kernel/request.h"
+
+namespace ag {
+
+class DiskCache;
+
+// Compiles one kernel in the calling process: codegen/lower and codegen/schedule provide it, and
+// only programs that link Halide can name it. Reports a bad kernel by throwing a std::exception.
+using CompileFunction = std::function<KernelResult(const KernelRequest&)>;
+
+class KernelCompiler {
+ public:
+  virtual ~KernelCompiler() = default;
+
+  // One outcome per request, in order. Never throws for a kernel that does not compile.
+  virtual std::vector<KernelOutcome> compile_each(std::span<const KernelRequest> requests) = 0;
+
+  // Changes whenever another build of the compiler could give other objects; part of cache keys.
+  virtual std::string identity() = 0;
+};
+
+// Runs `function` in this process, one kernel after another: for debuggers and for tests. Crashes
+// are not contained, and Halide's names (so the bytes) depend on what was compiled before.
+std::unique_ptr<KernelCompiler> in_process_compiler(CompileFunction function);
+
+// What `compile` runs; turns exceptions into outcomes.
+KernelOutcome run_compile_function(const CompileFunction& compile, const KernelRequest& request);
+
+struct CompileStatistics {
+  int requested = 0;  // requests in the batch
+  int distinct = 0;   // after deduplication
+  int cached = 0;     // of the distinct ones, found on disk
+  double milliseconds = 0;
+};
+
+// Results in request order; equal requests are compiled once, and those in the cache not at all.
+// `cache` may be null. Throws CompileError for the first kernel that fails, naming it and the file
+// its .ag text was saved to.
+std::vector<KernelResult> compile_all(std::span<const KernelRequest> requests,
+                                      KernelCompiler& compiler, DiskCache* cache,
+                                      CompileStatistics* statistics = nullptr);
+
+}  // namespace ag
