@@ -30,7 +30,8 @@ double Array::get_double(int64_t index) const {
 
 int64_t Array::get_int(int64_t index) const {
   switch (dtype_) {
-    case DType::i64: case DType::u64: return load<int64_t>(data(), index);
+    case DType::i64:
+    case DType::u64: return load<int64_t>(data(), index);
     case DType::i32: return load<int32_t>(data(), index);
     case DType::i16: return load<int16_t>(data(), index);
     case DType::i8: return load<int8_t>(data(), index);

@@ -22,8 +22,8 @@ class CompileError : public std::exception {
  public:
   explicit CompileError(std::string message) : message_(std::move(message)) { render(); }
 
-  CompileError& at(const Location& location);         // keeps the first known location
-  CompileError& excerpt(std::string line);            // IR text of the node at fault
+  CompileError& at(const Location& location);  // keeps the first known location
+  CompileError& excerpt(std::string line);     // IR text of the node at fault
   CompileError& note(const Location& location, std::string text);
   CompileError& help(std::string way_out);
 

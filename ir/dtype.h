@@ -9,9 +9,18 @@
 namespace ag {
 
 enum class DType : uint8_t {
-  f64, f32, f16, bf16,
-  i64, i32, i16, i8,
-  u64, u32, u16, u8,
+  f64,
+  f32,
+  f16,
+  bf16,
+  i64,
+  i32,
+  i16,
+  i8,
+  u64,
+  u32,
+  u16,
+  u8,
   boolean,
 };
 

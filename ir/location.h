@@ -7,7 +7,7 @@
 namespace ag {
 
 struct Location {
-  std::string file;   // base name of the user's file; empty when unknown
+  std::string file;  // base name of the user's file; empty when unknown
   int line = 0;
   std::string scope;  // path of layer names, e.g. "layer1.0.conv2"
 

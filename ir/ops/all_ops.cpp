@@ -1,0 +1,87 @@
+#include "ir/ops/all_ops.h"
+
+#include "ir/ops/leaf.h"
+#include "ir/ops/pointwise.h"
+#include "ir/ops/reduce.h"
+#include "ir/ops/view.h"
+
+namespace ag {
+namespace {
+
+constexpr const OpDef* kAllOps[] = {
+    // leaf
+    &ops::input,
+    &ops::parameter,
+    &ops::state,
+    &ops::constant,
+    &ops::full,
+    &ops::iota,
+    // pointwise
+    &ops::negate,
+    &ops::abs,
+    &ops::sign,
+    &ops::exp,
+    &ops::log,
+    &ops::sqrt,
+    &ops::rsqrt,
+    &ops::reciprocal,
+    &ops::sin,
+    &ops::cos,
+    &ops::tanh,
+    &ops::erf,
+    &ops::sigmoid,
+    &ops::relu,
+    &ops::floor,
+    &ops::ceil,
+    &ops::round,
+    &ops::logical_not,
+    &ops::cast,
+    &ops::stop_gradient,
+    &ops::add,
+    &ops::subtract,
+    &ops::multiply,
+    &ops::divide,
+    &ops::maximum,
+    &ops::minimum,
+    &ops::power,
+    &ops::bit_and,
+    &ops::bit_or,
+    &ops::bit_xor,
+    &ops::shift_left,
+    &ops::shift_right,
+    &ops::equal,
+    &ops::not_equal,
+    &ops::less,
+    &ops::less_equal,
+    &ops::greater,
+    &ops::greater_equal,
+    &ops::select,
+    // view
+    &ops::broadcast,
+    &ops::reshape,
+    &ops::transpose,
+    &ops::slice,
+    &ops::pad,
+    &ops::concat,
+    &ops::reverse,
+    &ops::to_layout,
+    // reduce
+    &ops::reduce_sum,
+    &ops::reduce_max,
+    &ops::reduce_min,
+    &ops::argmax,
+    &ops::argmin,
+};
+
+}  // namespace
+
+std::span<const OpDef* const> all_ops() { return kAllOps; }
+
+const OpDef* find_op(std::string_view name) {
+  for (const OpDef* op : kAllOps) {
+    if (op->name == name) return op;
+  }
+  return nullptr;
+}
+
+}  // namespace ag
