@@ -43,23 +43,20 @@ struct Pipe {
   }
 };
 
-int64_t address_space_in_use() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Sanitizers reserve terabytes of address space: no limit can be set under them.
+void limit_address_space(int64_t) {}
+#else
+// Allows `bytes` more than the process has already.
+void limit_address_space(int64_t bytes) {
   std::ifstream file("/proc/self/statm");
   int64_t pages = 0;
   file >> pages;
-  return pages * sysconf(_SC_PAGESIZE);
-}
-
-// Sanitizers reserve terabytes of address space, so under them there is no memory limit.
-void limit_memory([[maybe_unused]] int64_t bytes) {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  const auto most = static_cast<rlim_t>(address_space_in_use() + bytes);
+  const auto most = static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE) + bytes);
   const rlimit limit{most, most};
   setrlimit(RLIMIT_AS, &limit);
-#endif
-  const rlimit no_core{0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
 }
+#endif
 
 void write_all(int file, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -75,7 +72,9 @@ void write_all(int file, std::string_view bytes) {
                             const Pipe& errors) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   dup2(errors.write_end, STDERR_FILENO);
-  limit_memory(limits.memory_bytes);
+  limit_address_space(limits.memory_bytes);
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
   write_all(answer.write_end, serialize(run_compile_function(compile, request)));
   _exit(0);  // no destructors, no atexit: the parent's state is not ours to tear down
 }
