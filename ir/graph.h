@@ -12,6 +12,8 @@
 
 namespace ag {
 
+class BuildContext;
+
 // One result of one node.
 struct Value {
   int node = -1;
@@ -81,6 +83,10 @@ class Graph {
   Location locate(const std::source_location& where) const;
   const std::string& scope() const { return scope_; }
 
+  // What the front end's layer functions know while they build this graph; null otherwise.
+  BuildContext* build_context() const { return build_context_; }
+  void set_build_context(BuildContext* context) { build_context_ = context; }
+
  private:
   friend class ScopeGuard;
   friend class LocationGuard;
@@ -91,6 +97,7 @@ class Graph {
   std::vector<Value> named_leaves_;
   std::optional<Location> location_;
   std::string scope_;
+  BuildContext* build_context_ = nullptr;
 };
 
 // Enters a named scope until destroyed. An empty name changes nothing.
