@@ -1,5 +1,7 @@
 #include "ir/ops/all_ops.h"
 
+#include "ir/ops/contract.h"
+#include "ir/ops/conv.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/reduce.h"
@@ -71,6 +73,9 @@ constexpr const OpDef* kAllOps[] = {
     &ops::reduce_min,
     &ops::argmax,
     &ops::argmin,
+    // contractions
+    &ops::conv,
+    &ops::matmul,
 };
 
 }  // namespace
