@@ -31,3 +31,10 @@ add_library(argent_llvm INTERFACE)
 target_include_directories(argent_llvm SYSTEM INTERFACE ${_llvm_include})
 target_link_directories(argent_llvm INTERFACE ${_llvm_libdir})
 target_link_libraries(argent_llvm INTERFACE lldELF lldCommon ${_llvm_libs} z zstd)
+
+# libzip, without its CMake package: Debian's names programs of a package that need not be there.
+find_path(ZIP_INCLUDE_DIR zip.h REQUIRED)
+find_library(ZIP_LIBRARY zip REQUIRED)
+add_library(argent_zip INTERFACE)
+target_include_directories(argent_zip SYSTEM INTERFACE ${ZIP_INCLUDE_DIR})
+target_link_libraries(argent_zip INTERFACE ${ZIP_LIBRARY})

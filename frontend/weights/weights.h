@@ -1,0 +1,33 @@
+// Weights in files: which format a file has, and the same call for all of them.
+#pragma once
+
+#include <string>
+
+#include "frontend/weights/strided.h"
+#include "frontend/weights/weight_map.h"
+
+namespace ag {
+
+struct LoadWeights {
+  // Taken off the names when all of them begin with it: what PyTorch's DataParallel puts in front.
+  // Empty keeps the names as they are.
+  std::string strip_prefix = "module.";
+  ExpansionLimit limit;
+};
+
+// Reads .safetensors, .npz, .npy (one tensor, named after the file) and PyTorch's .pt, .pth, .th,
+// told apart by their content, not by the name. Throws CompileError when the file cannot be read,
+// is of no known format, or is damaged.
+WeightMap load_weights(const std::string& path, const LoadWeights& options = {});
+WeightMap parse_weights(std::span<const std::byte> bytes, const std::string& name,
+                        const LoadWeights& options = {});
+
+// Writes .safetensors, .npz, or .npy (exactly one tensor), told apart by the name's ending. The
+// file is whole or absent.
+void save_weights(const std::string& path, const WeightMap& weights);
+
+// load_weights(from), then save_weights(to).
+void convert_weights(const std::string& from, const std::string& to,
+                     const LoadWeights& options = {});
+
+}  // namespace ag
