@@ -1,0 +1,91 @@
+#include "codegen/target.h"
+
+#include <array>
+
+#include "ir/diagnostics.h"
+#include "runtime/cpu.h"
+
+namespace ag {
+namespace {
+
+constexpr uint32_t kV2 = rt::kCpuX86V2, kV3 = kV2 | rt::kCpuX86V3, kV4 = kV3 | rt::kCpuX86V4,
+                   kVnniBf16 = kV4 | rt::kCpuX86VnniBf16;
+constexpr std::string_view kX86 = "x86_64-unknown-linux-gnu", kArm = "aarch64-unknown-linux-gnu";
+
+// Halide picks a CPU for LLVM from the feature names: penryn, haswell, skylake-avx512 and znver4;
+// what it then emits stays within the level (a test disassembles).
+constexpr std::array kTargets = {
+    Target{"x86-64-v2", Architecture::x86_64, "SSE4: any x86-64 since 2009", 16, 16, false, false,
+           kV2, "x86-64-linux-sse41", kX86, "x86-64-v2", ""},
+    Target{"x86-64-v3", Architecture::x86_64, "AVX2 and FMA: Haswell, Zen and later", 32, 16, false,
+           false, kV3, "x86-64-linux-sse41-avx-avx2-fma-f16c", kX86, "x86-64-v3", ""},
+    Target{"x86-64-v4", Architecture::x86_64, "AVX-512: Skylake-X, Zen 4 and later", 64, 32, false,
+           false, kV4, "x86-64-linux-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake", kX86,
+           "x86-64-v4", ""},
+    Target{"x86-64-v4+vnni+bf16", Architecture::x86_64,
+           "AVX-512 with int8 and bf16 dot products: Zen 4, Sapphire Rapids and later", 64, 32,
+           true, true, kVnniBf16,
+           "x86-64-linux-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake-avx512_cannonlake-"
+           "avx512_zen4",
+           kX86, "x86-64-v4",
+           "+avx512vnni,+avx512bf16,+avx512vbmi,+avx512vbmi2,+avx512ifma,+avx512bitalg,"
+           "+avx512vpopcntdq"},
+    Target{"aarch64", Architecture::aarch64, "NEON: any 64-bit ARM", 16, 32, false, false, 0,
+           "arm-64-linux", kArm, "generic", "+neon"},
+};
+
+#if defined(__x86_64__)
+constexpr Architecture kHostArchitecture = Architecture::x86_64;
+#else
+constexpr Architecture kHostArchitecture = Architecture::aarch64;
+#endif
+
+std::string names_of_targets() {
+  std::string names;
+  for (const Target& target : kTargets) names += std::string(target.name) + ", ";
+  return names + "host";
+}
+
+}  // namespace
+
+std::string halide_target(const Target& target) {
+  return std::string(target.halide) + "-no_runtime-no_asserts-no_bounds_query-user_context";
+}
+
+std::span<const Target> known_targets() { return kTargets; }
+
+bool is_runnable(const Target& target) {
+  static const uint32_t machine = rt::cpu_features();
+  return target.architecture == kHostArchitecture &&
+         (target.cpu_features & machine) == target.cpu_features;
+}
+
+const Target& host_target() {
+  const Target* best = nullptr;
+  for (const Target& target : kTargets) {
+    if (is_runnable(target)) best = &target;
+  }
+  if (!best) {
+    throw CompileError("this machine's processor is below x86-64-v2, the plainest known target");
+  }
+  return *best;
+}
+
+const Target& find_target(std::string_view name) {
+  if (name == "host") return host_target();
+  for (const Target& target : kTargets) {
+    if (target.name == name) return target;
+  }
+  throw CompileError(fmt::format("unknown target '{}'", name))
+      .help("the targets are " + names_of_targets());
+}
+
+void require_runnable(const Target& target) {
+  if (is_runnable(target)) return;
+  throw CompileError(fmt::format("code for {} cannot run here: this machine is {}", target.name,
+                                 host_target().name))
+      .help(fmt::format("compile for {} or for host, or move the library to a machine that has {}",
+                        host_target().name, target.name));
+}
+
+}  // namespace ag

@@ -1,0 +1,48 @@
+// The machines Argent compiles for: spelled-out instruction-set levels.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ag {
+
+enum class Architecture : uint8_t { x86_64, aarch64 };
+
+struct Target {
+  std::string_view name;  // "x86-64-v3"
+  Architecture architecture;
+  std::string_view summary;
+  int vector_bytes;  // of one register
+  int vector_registers;
+  bool dot_int8;          // u8 × s8 groups of four into s32
+  bool dot_bf16;          // bf16 pairs into f32
+  uint32_t cpu_features;  // runtime/cpu.h: what a machine must have
+  // What Halide is told, without the flags all kernels share (kHalideFlags).
+  std::string_view halide;
+  // What LLVM 19 is told for the driver module.
+  std::string_view triple, cpu, features;
+
+  int lanes(int element_bytes) const { return vector_bytes / element_bytes; }
+};
+
+// Halide target string of kernels for `target`.
+std::string halide_target(const Target& target);
+
+// All known targets, plainest first.
+std::span<const Target> known_targets();
+
+// The best level of this machine.
+const Target& host_target();
+
+// A target by name, or host_target() for "host". Throws CompileError, listing the names, for
+// others.
+const Target& find_target(std::string_view name);
+
+// Whether this machine runs code for `target`.
+bool is_runnable(const Target& target);
+// Throws CompileError naming both machines when it does not.
+void require_runnable(const Target& target);
+
+}  // namespace ag

@@ -1,0 +1,22 @@
+// Checks of what a caller passes through the C ABI.
+#pragma once
+
+#include "runtime/argent_abi.h"
+
+namespace ag::rt {
+
+// "f32" …; "?" for a number that is no dtype.
+const char* dtype_name(uint32_t dtype);
+
+// Bytes of one element; 0 for a number that is no dtype.
+uint64_t dtype_bytes(uint32_t dtype);
+
+// Compares a tensor with its declaration; `owner` begins the message.
+int check_tensor(const char* owner, const argent_tensor_info& info, const argent_tensor& tensor,
+                 char* message);
+
+// Counts, tensors, and that no output overlaps another argument.
+int check_call(const argent_entry_info& entry, const argent_tensor* inputs, uint32_t input_count,
+               const argent_tensor* outputs, uint32_t output_count, char* message);
+
+}  // namespace ag::rt

@@ -1,0 +1,80 @@
+// Memory of instances: storages, workers' scratch, the records' addresses.
+#include <cstdlib>
+#include <cstring>
+
+#include "runtime/instance.h"
+
+namespace ag::rt {
+
+uint8_t* allocate_storage(uint64_t bytes) {
+  const uint64_t total = bytes + 2 * kStorageSlack;
+  void* memory = nullptr;
+  if (total < bytes || posix_memalign(&memory, kStorageAlignment, total) != 0) return nullptr;
+  memset(memory, 0, total);
+  return static_cast<uint8_t*>(memory) + kStorageSlack;
+}
+
+void free_storage(uint8_t* storage) {
+  if (storage) free(storage - kStorageSlack);
+}
+
+void bind_storages(const Image& image, halide_buffer_t* buffers, uint8_t* const* bases) {
+  for (uint64_t i = 0; i < image.buffer_count; ++i) {
+    const BufferRecord& record = image.buffers[i];
+    halide_buffer_t& buffer = buffers[i];
+    buffer.type = record.type;
+    buffer.dimensions = record.dimensions;
+    buffer.dim = record.dims;
+    if (bases[record.storage]) buffer.host = bases[record.storage] + record.offset;
+  }
+}
+
+namespace {
+
+uint64_t scratch_bytes_of(const Image& image) {
+  uint64_t most = 0;
+  for (uint32_t i = 0; i < image.library.entry_count; ++i) {
+    if (image.entries[i].scratch_bytes > most) most = image.entries[i].scratch_bytes;
+  }
+  return most + kScratchSlack;
+}
+
+}  // namespace
+
+bool allocate_workers(Instance& instance, uint32_t threads) {
+  const uint64_t scratch = scratch_bytes_of(*instance.image);
+  auto* workers = static_cast<Worker*>(calloc(threads, sizeof(Worker)));
+  auto* contexts = static_cast<void**>(calloc(threads, sizeof(void*)));
+  bool complete = workers && contexts;
+  for (uint32_t i = 0; complete && i < threads; ++i) {
+    Worker& worker = workers[i];
+    contexts[i] = &worker;
+    worker.instance = &instance;
+    worker.index = i;
+    worker.scratch = worker.scratch_top = allocate_storage(scratch);
+    worker.scratch_end = worker.scratch + scratch;
+    complete = worker.scratch != nullptr;
+  }
+  if (complete) {
+    free_workers(instance);
+    instance.workers = workers;
+    instance.contexts = contexts;
+    instance.threads = threads;
+    return true;
+  }
+  for (uint32_t i = 0; workers && i < threads; ++i) free_storage(workers[i].scratch);
+  free(workers);
+  free(contexts);
+  return false;
+}
+
+void free_workers(Instance& instance) {
+  for (uint32_t i = 0; i < instance.threads; ++i) free_storage(instance.workers[i].scratch);
+  free(instance.workers);
+  free(instance.contexts);
+  instance.workers = nullptr;
+  instance.contexts = nullptr;
+  instance.threads = 0;
+}
+
+}  // namespace ag::rt
