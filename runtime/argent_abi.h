@@ -168,7 +168,10 @@ struct argent_library {
 /* Opens a library: checks ABI version and CPU, prepares the weights. NULL and *error (which may be
  * null) when that fails. */
 static inline argent_network* argent_open(const argent_library* library, argent_error* error) {
-  return library->open(library, error);
+  if (library && library->abi_version == ARGENT_ABI_VERSION) return library->open(library, error);
+  if (error) error->code = library ? ARGENT_BAD_VERSION : ARGENT_BAD_ARGUMENT;
+  if (error) error->message[0] = 0;
+  return NULL;
 }
 
 /* ARGENT_BUSY while instances of it exist. */
@@ -180,7 +183,10 @@ static inline int argent_close(argent_network* network) {
  * ever started. NULL and *error when memory is short or threads is not 1 … ARGENT_MAX_THREADS. */
 static inline argent_instance* argent_create(argent_network* network, uint32_t threads,
                                              argent_error* error) {
-  return network->library->create(network, threads, error);
+  if (network) return network->library->create(network, threads, error);
+  if (error) error->code = ARGENT_BAD_ARGUMENT;
+  if (error) error->message[0] = 0;
+  return NULL;
 }
 
 static inline int argent_destroy(argent_instance* instance) {
@@ -193,6 +199,7 @@ static inline int argent_destroy(argent_instance* instance) {
 static inline int argent_run(argent_instance* instance, uint32_t entry, const argent_tensor* inputs,
                              uint32_t input_count, const argent_tensor* outputs,
                              uint32_t output_count) {
+  if (!instance) return ARGENT_BAD_ARGUMENT;
   return instance->library->run(instance, entry, inputs, input_count, outputs, output_count);
 }
 
@@ -201,36 +208,42 @@ static inline int argent_run(argent_instance* instance, uint32_t entry, const ar
  * weights were prepared when it was compiled has no such parameters (ARGENT_UNSUPPORTED). */
 static inline int argent_get(argent_instance* instance, const char* name,
                              const argent_tensor* destination) {
+  if (!instance) return ARGENT_BAD_ARGUMENT;
   return instance->library->get(instance, name, destination);
 }
 static inline int argent_set(argent_instance* instance, const char* name,
                              const argent_tensor* source) {
+  if (!instance) return ARGENT_BAD_ARGUMENT;
   return instance->library->set(instance, name, source);
 }
 
 /* Prepares the weights again after argent_set; does nothing when none changed. */
 static inline int argent_prepare(argent_instance* instance) {
+  if (!instance) return ARGENT_BAD_ARGUMENT;
   return instance->library->prepare(instance);
 }
 
 static inline int argent_set_threads(argent_instance* instance, uint32_t threads) {
+  if (!instance) return ARGENT_BAD_ARGUMENT;
   return instance->library->set_threads(instance, threads);
 }
 
 /* Turns profiling on, with all times cleared, or off. */
 static inline int argent_profile(argent_instance* instance, int enabled) {
+  if (!instance) return ARGENT_BAD_ARGUMENT;
   return instance->library->profile(instance, enabled);
 }
 
 /* Times of the entry's steps since profiling was turned on; count must be its step_count. */
 static inline int argent_step_times(argent_instance* instance, uint32_t entry,
                                     argent_step_time* times, uint32_t count) {
+  if (!instance) return ARGENT_BAD_ARGUMENT;
   return instance->library->step_times(instance, entry, times, count);
 }
 
 /* The reason of the instance's last error, in words; never null. */
 static inline const char* argent_message(const argent_instance* instance) {
-  return instance->library->message(instance);
+  return instance ? instance->library->message(instance) : "the instance is null";
 }
 
 #ifdef __cplusplus
