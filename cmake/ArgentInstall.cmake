@@ -19,9 +19,10 @@ function(argent_library)
   add_library(argent_library SHARED ${PROJECT_BINARY_DIR}/argent_library.cpp)
   target_link_libraries(argent_library PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${folders}>")
   # lld's archives stay inside; every symbol must be found when the library is made.
-  target_link_options(argent_library PRIVATE
-    -Wl,--exclude-libs,liblldELF.a:liblldCommon.a
-    $<$<NOT:$<BOOL:${ARGENT_SANITIZE}>>:-Wl,-z,defs>)
+  target_link_options(argent_library PRIVATE -Wl,--exclude-libs,liblldELF.a:liblldCommon.a)
+  if(NOT ARGENT_SANITIZE)  # the sanitizers' own symbols come with the program
+    target_link_options(argent_library PRIVATE -Wl,-z,defs)
+  endif()
   target_compile_features(argent_library INTERFACE cxx_std_20)
   target_include_directories(argent_library INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>

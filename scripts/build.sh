@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # scripts/build.sh [PRESET] [TARGET …]: configures a preset of CMakePresets.json (default: release)
-# where it is not configured yet, and builds it, with a progress line when the output is a terminal.
+# where that is not done yet, and builds it, with a progress line when the output is a terminal.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,7 +11,7 @@ case $preset in
   *) build=build-$preset ;;
 esac
 
-if [ ! -f "$build/build.ninja" ]; then
+if [ ! "$build/build.ninja" -nt CMakePresets.json ]; then
   .venv/bin/cmake --preset "$preset" -DCMAKE_MAKE_PROGRAM="$PWD/.venv/bin/ninja"
 fi
 
