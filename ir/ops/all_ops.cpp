@@ -4,8 +4,10 @@
 #include "ir/ops/conv.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
+#include "ir/ops/pool.h"
 #include "ir/ops/reduce.h"
 #include "ir/ops/view.h"
+#include "ir/ops/window.h"
 
 namespace ag {
 namespace {
@@ -76,6 +78,14 @@ constexpr const OpDef* kAllOps[] = {
     // contractions
     &ops::conv,
     &ops::matmul,
+    // windows
+    &ops::max_pool,
+    &ops::sum_pool,
+    &ops::window_scatter,
+    &ops::window_gather,
+    &ops::avg_pool,
+    &ops::global_avg_pool,
+    &ops::adaptive_avg_pool,
 };
 
 }  // namespace
