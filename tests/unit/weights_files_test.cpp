@@ -1,12 +1,11 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <iostream>
 
 #include "frontend/weights/weights.h"
 #include "ir/file.h"
+#include "tests/test_data.h"
 
 using namespace ag;
 namespace fs = std::filesystem;
@@ -66,12 +65,9 @@ TEST_CASE("conversion between formats keeps names and values") {
 }
 
 TEST_CASE("SqueezeNet's published .npz loads") {
-  const char* data = std::getenv("ARGENT_DATA");
-  if (!data || !fs::exists(std::string(data) + "/squeezenet_v1.0_f32.npz")) {
-    std::cout << "skipped: ARGENT_DATA has no squeezenet_v1.0_f32.npz\n";
-    return;
-  }
-  const WeightMap weights = load_weights(std::string(data) + "/squeezenet_v1.0_f32.npz");
+  const auto data = test_data("squeezenet_v1.0_f32.npz");
+  if (!data) return;
+  const WeightMap weights = load_weights(data->string());
   CHECK(weights.at("conv1.weight").shape() == Shape{96, 3, 7, 7});
   int64_t parameters = 0;
   for (const auto& entry : weights) parameters += entry.second.count();

@@ -1,11 +1,8 @@
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <iostream>
-
 #include "frontend/weights/torch_file.h"
 #include "frontend/weights/weights.h"
+#include "tests/test_data.h"
 #include "tests/unit/torch_fixture.h"
 
 using namespace ag;
@@ -150,12 +147,9 @@ TEST_CASE("the archive around the pickle is checked") {
 }
 
 TEST_CASE("the published CIFAR-10 networks load by name") {
-  const char* data = std::getenv("ARGENT_DATA");
-  if (!data || !std::filesystem::exists(std::string(data) + "/cifar10_resnets")) {
-    std::cout << "skipped: ARGENT_DATA has no cifar10_resnets\n";
-    return;
-  }
-  const std::string folder = std::string(data) + "/cifar10_resnets/";
+  const auto data = test_data("cifar10_resnets");
+  if (!data) return;
+  const std::string folder = data->string() + "/";
   const WeightMap resnet20 = load_weights(folder + "resnet20-12fca82f.th");
   const WeightMap resnet32 = load_weights(folder + "resnet32-d509ac18.th");
   int64_t parameters = 0;
