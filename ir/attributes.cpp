@@ -23,6 +23,14 @@ AttributeValue default_of(const AttributeSpec& spec) {
   }
 }
 
+// Sizes and positions are far below this; the shape rules' arithmetic cannot overflow.
+void check_range(std::string_view op, const AttributeSpec& spec, int64_t value) {
+  constexpr int64_t kLargest = int64_t{1} << 31;
+  if (value >= -kLargest && value <= kLargest) return;
+  throw CompileError(fmt::format("{}: attribute '{}' is {}, outside [{}, {}]", op, spec.name, value,
+                                 -kLargest, kLargest));
+}
+
 AttributeValue checked(std::string_view op, const AttributeSpec& spec, AttributeValue value) {
   if (spec.kind == AttributeKind::number && std::holds_alternative<int64_t>(value)) {
     value = static_cast<double>(std::get<int64_t>(value));
@@ -31,6 +39,14 @@ AttributeValue checked(std::string_view op, const AttributeSpec& spec, Attribute
     throw CompileError(fmt::format("{}: attribute '{}' must be {}, not {}", op, spec.name,
                                    kKindNames[static_cast<size_t>(spec.kind)],
                                    kKindNames[value.index()]));
+  }
+  if (auto* integer = std::get_if<int64_t>(&value)) check_range(op, spec, *integer);
+  if (auto* list = std::get_if<Integers>(&value)) {
+    for (int64_t entry : *list) check_range(op, spec, entry);
+  }
+  if (auto* type = std::get_if<TensorType>(&value)) {
+    if (std::string problem = size_problem(*type); !problem.empty())
+      throw CompileError(fmt::format("{}: {}", op, problem));
   }
   if (spec.kind == AttributeKind::integers && !spec.required) {
     auto& list = std::get<Integers>(value);

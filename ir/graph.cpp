@@ -15,6 +15,13 @@ void check_arity(const OpDef& op, size_t count) {
   throw CompileError(fmt::format("{}: takes {} operands, got {}", op.name, wanted, count));
 }
 
+void check_sizes(const OpDef& op, const Node& node) {
+  for (const TensorType& type : node.types) {
+    std::string problem = size_problem(type);
+    if (!problem.empty()) throw CompileError(fmt::format("{}: {}", op.name, problem));
+  }
+}
+
 // Adds what the graph knows to an error of a shape rule.
 CompileError explained(CompileError error, const Graph& graph, const Node& node) {
   error.at(node.location).excerpt(print_application(graph, node));
@@ -41,6 +48,7 @@ int Graph::append(const OpDef& op, std::vector<Value> operands, Attributes attri
     node.attributes = complete_attributes(op.name, op.attributes, std::move(node.attributes));
     std::vector<TensorType> types = operand_types(node);
     node.types = op.infer(InferContext{op, types, node.attributes});
+    check_sizes(op, node);
   } catch (CompileError& error) {
     throw explained(std::move(error), *this, node);
   }
@@ -69,6 +77,7 @@ Value Graph::find_leaf(std::string_view name) const {
 }
 
 void Graph::add_output(std::string name, Value value) {
+  check_free(name, false);
   outputs_.push_back({std::move(name), value, false});
 }
 
@@ -82,7 +91,18 @@ void Graph::add_update(std::string leaf, Value value) {
     throw CompileError(fmt::format("update: '{}' is {}, but its new value is {}", leaf,
                                    to_string(type(target)), to_string(type(value))));
   }
+  check_free(leaf, true);
   outputs_.push_back({std::move(leaf), value, true});
+}
+
+void Graph::check_free(const std::string& name, bool updates) const {
+  for (const Output& output : outputs_) {
+    if (output.name != name || output.updates != updates) continue;
+    throw CompileError(
+        updates ? fmt::format("update: '{}' has two new values in graph @{}", name, name_)
+                : fmt::format("graph @{} has two outputs '{}'", name_, name))
+        .help("give each output a name of its own");
+  }
 }
 
 Value Graph::output(std::string_view name) const {

@@ -91,6 +91,8 @@ class Graph {
   friend class ScopeGuard;
   friend class LocationGuard;
 
+  void check_free(const std::string& name, bool updates) const;
+
   std::string name_;
   std::deque<Node> nodes_;
   std::vector<Output> outputs_;

@@ -29,11 +29,13 @@ Layout Layout::blocked(int rank, int axis, int64_t block) {
 Layout Layout::parse(std::string_view tag, int rank) {
   auto bad = [&](std::string_view why) {
     return CompileError(fmt::format("layout: '{}' is not a layout of rank {}: {}", tag, rank, why))
-        .help("write axes as letters, blocked axes as capitals, blocks as size and letter:"
-              " aBcd16b");
+        .help(
+            "write axes as letters, blocked axes as capitals, blocks as size and letter:"
+            " aBcd16b");
   };
   std::vector<LayoutDim> dims;
   std::vector<int> seen(rank, 0), blocked(rank, 0);
+  int64_t all_blocks = 1;
   for (size_t i = 0; i < tag.size();) {
     int64_t block = 0;
     while (i < tag.size() && tag[i] >= '0' && tag[i] <= '9') {
@@ -51,6 +53,8 @@ Layout Layout::parse(std::string_view tag, int rank) {
     } else {
       if (block < 2 || capital) throw bad("a block is a size of at least 2 and a small letter");
       blocked[axis] = 1;
+      all_blocks *= block;
+      if (all_blocks > 65536) throw bad("the blocks together are above 65536");
     }
     dims.push_back({axis, block});
   }

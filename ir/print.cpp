@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/lexer.h"
 #include "ir/ops/leaf.h"
 
 namespace ag {
@@ -9,43 +10,36 @@ namespace {
 
 bool is_named_leaf(const Node& node) { return node.op->kind == OpKind::leaf; }
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n')
-      out += "\\n";
-    else
-      out += c;
-  }
-  return out + "\"";
-}
-
-bool is_plain_name(std::string_view name) {
-  auto plain = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' ||
-           c == '/';
-  };
-  return !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0])) &&
-         std::all_of(name.begin(), name.end(), plain);
-}
-
 std::string name_text(std::string_view name) {
   return is_plain_name(name) ? std::string(name) : quoted(name);
 }
 
-// Shortest text that reads back as the same double, always recognisable as a number.
+// Shortest text that reads back as the same double.
 std::string number_text(double value) { return fmt::format("{}", value); }
+
+// The 16-bit floats are exact in f32, whose shortest texts are shorter.
+std::string element_text(const Array& array, int64_t i) {
+  if (array.dtype() == DType::f64) return number_text(array.get_double(i));
+  if (is_float(array.dtype())) return fmt::format("{}", static_cast<float>(array.get_double(i)));
+  if (array.dtype() == DType::u64)
+    return fmt::format("{}", static_cast<uint64_t>(array.get_int(i)));
+  return fmt::format("{}", array.get_int(i));
+}
+
+// A location as the parser can tell it from other comments: no line breaks, no spaces in the file.
+std::string location_text(const Location& location) {
+  Location clean = location;
+  for (char& c : clean.file) c = static_cast<unsigned char>(c) <= 0x20 ? '_' : c;
+  for (char& c : clean.scope) c = static_cast<unsigned char>(c) < 0x20 ? '_' : c;
+  return clean.text();
+}
 
 std::string array_text(const Array& array) {
   std::string text(name_of(array.dtype()));
   text += to_string(array.shape()) + "{";
   for (int64_t i = 0; i < array.count(); ++i) {
     if (i) text += ' ';
-    text += is_float(array.dtype()) ? number_text(array.get_double(i))
-            : array.dtype() == DType::u64
-                ? fmt::format("{}", static_cast<uint64_t>(array.get_int(i)))
-                : fmt::format("{}", array.get_int(i));
+    text += element_text(array, i);
   }
   return text + "}";
 }
@@ -117,20 +111,24 @@ class Printer {
           (i ? ", " : "") + name({index, static_cast<int>(i)}) + ": " + to_string(node.types[i]);
     }
     text += " = " + call(node, false, depth);
-    if (options_.locations && node.location.known()) text += "  # " + node.location.text();
+    if (options_.locations && node.location.known()) text += "  # " + location_text(node.location);
     return text;
   }
 
+  // In order; neighbours that are no updates share a line.
   std::string output_text(const std::string& indent) const {
-    std::string returns, updates;
+    std::string text;
+    bool returning = false;
     for (const Output& output : graph_.outputs()) {
       std::string pair = name_text(output.name) + "=" + name(output.value);
-      if (output.updates)
-        updates += indent + "update " + pair + "\n";
+      if (returning && !output.updates)
+        text += ", " + pair;
       else
-        returns += (returns.empty() ? indent + "return " : ", ") + pair;
+        text += (returning ? "\n" : "") + indent + (output.updates ? "update " : "return ") + pair;
+      if (output.updates) text += "\n";
+      returning = !output.updates;
     }
-    return updates + (returns.empty() ? "" : returns + "\n");
+    return text + (returning ? "\n" : "");
   }
 
   std::string attribute_text(const AttributeValue& value, int depth) const {

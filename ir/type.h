@@ -30,6 +30,10 @@ struct TensorType {
 std::string to_string(const TensorType& type);
 std::string to_string(const Shape& shape);  // "[8,64,56,56]"
 
+// Why no tensor can have this type: an extent negative or above 2^31 - 1, or more than 2^40
+// elements. Empty when one can. Within these limits no size computation of the compiler overflows.
+std::string size_problem(const TensorType& type);
+
 // f32({64, 1, 28, 28}) and so on: row-major types.
 inline TensorType f32(Shape shape) { return {DType::f32, std::move(shape), {}}; }
 template <class... Extents>
