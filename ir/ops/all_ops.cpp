@@ -1,11 +1,15 @@
 #include "ir/ops/all_ops.h"
 
+#include "ir/ops/activation.h"
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/leaf.h"
+#include "ir/ops/loss.h"
+#include "ir/ops/norm.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/pool.h"
 #include "ir/ops/reduce.h"
+#include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
 #include "ir/ops/window.h"
 
@@ -86,6 +90,26 @@ constexpr const OpDef* kAllOps[] = {
     &ops::avg_pool,
     &ops::global_avg_pool,
     &ops::adaptive_avg_pool,
+    // activations
+    &ops::relu6,
+    &ops::clip,
+    &ops::leaky_relu,
+    &ops::elu,
+    &ops::softplus,
+    &ops::silu,
+    &ops::mish,
+    &ops::gelu,
+    &ops::hard_sigmoid,
+    &ops::hard_swish,
+    // normalisations and losses
+    &ops::softmax,
+    &ops::log_softmax,
+    &ops::batch_norm_inference,
+    &ops::batch_norm_training,
+    &ops::batch_norm_grad,
+    &ops::layer_norm,
+    &ops::cross_entropy,
+    &ops::mse_loss,
 };
 
 }  // namespace
