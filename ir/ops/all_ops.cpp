@@ -3,11 +3,13 @@
 #include "ir/ops/activation.h"
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
+#include "ir/ops/index.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/loss.h"
 #include "ir/ops/norm.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/pool.h"
+#include "ir/ops/random.h"
 #include "ir/ops/reduce.h"
 #include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
@@ -110,6 +112,16 @@ constexpr const OpDef* kAllOps[] = {
     &ops::layer_norm,
     &ops::cross_entropy,
     &ops::mse_loss,
+    // indices
+    &ops::take_along,
+    &ops::scatter_along_add,
+    &ops::gather_rows,
+    &ops::scatter_rows_add,
+    // random
+    &ops::random_bits,
+    &ops::random_uniform,
+    &ops::random_normal,
+    &ops::dropout,
 };
 
 }  // namespace
