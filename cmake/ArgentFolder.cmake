@@ -8,7 +8,7 @@ target_compile_options(argent_flags INTERFACE
   -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-restrict)
 if(ARGENT_SANITIZE)
   # The checks for null are off: with any of them GCC 12 holds that comparing a function's address
-  # with null is no constant expression (GCC bug 71962), and the op records are constants. A null
+  # with null is no constant expression, and the op records are constants. A null
   # that is read is a crash, which the sanitizers report.
   target_compile_options(argent_flags INTERFACE
     -fsanitize=${ARGENT_SANITIZE} -fno-sanitize=null,nonnull-attribute,returns-nonnull-attribute
