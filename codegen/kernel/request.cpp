@@ -9,7 +9,7 @@
 namespace ag {
 namespace {
 
-constexpr int64_t kFormatVersion = 1;
+constexpr int64_t kFormatVersion = 2;
 
 void write(ByteWriter& out, const BufferForm& form) {
   const int rank = form.type.rank();
@@ -62,6 +62,7 @@ std::string serialize(const KernelRequest& request) {
   out.integer(kFormatVersion).text(request.symbol).text(request.text);
   write(out, request.operands);
   write(out, request.results);
+  out.integers(request.in_place);
   out.text(request.schedule).text(request.target).integer(request.explain);
   return out.take();
 }
@@ -80,6 +81,7 @@ std::optional<KernelRequest> parse_kernel_request(std::string_view bytes) {
   request.symbol = in.text();
   request.text = in.text();
   if (!read(in, request.operands) || !read(in, request.results)) return std::nullopt;
+  request.in_place = in.integers();
   request.schedule = in.text();
   request.target = in.text();
   request.explain = in.integer() != 0;

@@ -32,6 +32,8 @@ struct KernelRequest {
   std::string text;                  // canonical .ag text of the kernel's body graph
   std::vector<BufferForm> operands;  // in the order of the function's parameters
   std::vector<BufferForm> results;   // behind the operands
+  std::vector<int64_t> in_place;     // per result: the operand whose buffer it overwrites, or -1;
+                                     // empty: none
   std::string schedule;              // canonical text of the schedule's name and parameters
   std::string target;                // one of our spelled-out levels, e.g. "x86-64-v4"
   bool explain = false;              // ask for loop-nest and assembly text too

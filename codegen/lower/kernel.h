@@ -1,0 +1,67 @@
+// A kernel under construction: its body graph as Halide Funcs, between border Funcs that map
+// logical coordinates to planned buffers. codegen/lower fills it in, codegen/schedule schedules it.
+#pragma once
+
+#include <Halide.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codegen/kernel/request.h"
+#include "codegen/target.h"
+#include "ir/graph.h"
+
+namespace ag::lower {
+
+// A reduction (or several over one domain, as a tuple): func(kept axes) ⊕= over reduced axes.
+struct Reduction {
+  Halide::Func func;
+  std::vector<int> nodes;              // of the body, in the order of the tuple's elements
+  std::vector<int> axes;               // reduced axes of the operand, innermost first
+  std::vector<Halide::RVar> variables;  // one per entry of `axes`
+  Halide::Func lanes;                   // partial results per vector lane, when the schedule makes them
+};
+
+// Halide's argument order is innermost first; ours is logical (outermost first). A Func of a value
+// with axes (n, c, y, x) is therefore f(x, y, c, n).
+struct Kernel {
+  Graph body;
+  std::vector<BufferForm> operand_forms, result_forms;
+  std::vector<int64_t> in_place;  // per result: the operand whose buffer it overwrites, or -1
+
+  std::vector<Halide::ImageParam> operands;        // physical, one per leaf of the body
+  std::vector<std::vector<Halide::Func>> values;   // logical: [node][result]
+  std::vector<Reduction> reductions;
+  std::vector<Halide::Func> results;  // physical, one per output of the body
+  // The results as they are computed together: equal to `results`, or one tuple-valued Func.
+  std::vector<Halide::Func> stages;
+  Halide::Func fresh;  // what a stage stores, when all of it must be computed before (see in_place)
+
+  Target target;
+
+  const TensorType& result_type(size_t i) const { return result_forms[i].type; }
+  // Loop variables of physical results, innermost first: the names of all result Funcs.
+  static Halide::Var physical(int i) { return Halide::Var("p" + std::to_string(i)); }
+  // Extents of result i's physical dimensions, innermost first.
+  std::vector<int> physical_extents(size_t i) const;
+};
+
+// The type values of a dtype are computed in: f16 and bf16 in f32, bool as one bit.
+Halide::Type compute_type(DType dtype);
+// The type they are stored in.
+Halide::Type stored_type(DType dtype);
+
+// Loop variables of a value of the given rank, in Halide's order; axis a is variables[rank - 1 - a].
+std::vector<Halide::Var> logical_variables(int rank);
+
+// Builds everything up to, and without, the schedule.
+Kernel lower(const KernelRequest& request);
+
+// Halide's view of a planned buffer: bounds and strides fixed.
+void fix_dimensions(Halide::OutputImageParam buffer, const BufferForm& form);
+// Physical coordinates (innermost first) of a logical position (outermost first), and back.
+std::vector<Halide::Expr> physical_position(const TensorType& type, std::span<const Halide::Expr> logical);
+std::vector<Halide::Expr> logical_position(const TensorType& type, std::span<const Halide::Expr> physical);
+
+}  // namespace ag::lower

@@ -1,0 +1,115 @@
+#include <algorithm>
+
+#include "codegen/lower/lowering.h"
+#include "ir/ops/reduce.h"
+
+namespace ag::lower {
+namespace {
+
+using Halide::Expr;
+using Halide::Func;
+
+// The domain of a reduction: variables of the axes that stay, and an RDom over those that vanish.
+struct Domain {
+  std::vector<Halide::Var> kept;     // Halide's order
+  std::vector<int> reduced;          // innermost first
+  Halide::RDom over;
+  Coordinates position;              // of an operand element
+
+  Domain(const Shape& shape, const Integers& axes) {
+    auto vanishes = [&](int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
+    kept = logical_variables(static_cast<int>(shape.size() - axes.size()));
+    std::vector<std::pair<Expr, Expr>> ranges;
+    for (int axis = static_cast<int>(shape.size()) - 1; axis >= 0; --axis) {
+      if (!vanishes(axis)) continue;
+      reduced.push_back(axis);
+      ranges.emplace_back(0, static_cast<int>(shape[axis]));
+    }
+    over = Halide::RDom(ranges);
+    size_t k = kept.size(), r = reduced.size();
+    for (int axis = 0; axis < static_cast<int>(shape.size()); ++axis) {
+      position.push_back(vanishes(axis) ? Expr(over[--r]) : Expr(kept[--k]));
+    }
+  }
+
+  Reduction record(const Func& func, std::vector<int> nodes) const {
+    Reduction reduction{func, std::move(nodes), reduced, {}};
+    for (size_t i = 0; i < reduced.size(); ++i) reduction.variables.push_back(over[static_cast<int>(i)]);
+    return reduction;
+  }
+};
+
+Func named(const Kernel& kernel, int node) {
+  return Func(std::string(kernel.body.node(node).op->name) + "_" + std::to_string(node));
+}
+
+template <bool larger>
+void lower_extremum(LowerContext& c) {
+  Domain domain(c.operand_type(0).shape, c.attributes().integers("axes"));
+  Func extremum = named(c.kernel, c.index);
+  Halide::Type type = compute_type(c.result_type().dtype);
+  Expr x = c.operand(0, domain.position);
+  extremum(domain.kept) = larger ? type.min() : type.max();
+  Expr so_far = extremum(domain.kept);
+  extremum(domain.kept) = larger ? Halide::max(so_far, x) : Halide::min(so_far, x);
+  c.kernel.values[c.index][0] = extremum;
+  c.kernel.reductions.push_back(domain.record(extremum, {c.index}));
+}
+
+// (index, value) pairs; the first of equals wins because the loop runs upwards and asks for strictly
+// better.
+template <bool larger>
+void lower_arg(LowerContext& c) {
+  Domain domain(c.operand_type(0).shape, {c.attributes().integer("axis")});
+  Func best = named(c.kernel, c.index), index("index_" + std::to_string(c.index));
+  Expr x = c.operand(0, domain.position);
+  best(domain.kept) = Halide::Tuple(0, larger ? x.type().min() : x.type().max());
+  Expr better = larger ? x > best(domain.kept)[1] : x < best(domain.kept)[1];
+  best(domain.kept) = Halide::Tuple(Halide::select(better, domain.over[0], best(domain.kept)[0]),
+                                    Halide::select(better, x, best(domain.kept)[1]));
+  index(domain.kept) = best(domain.kept)[0];
+  c.kernel.values[c.index][0] = index;
+  c.kernel.reductions.push_back(domain.record(best, {c.index}));
+}
+
+constexpr Lowering kReduceLowerings[] = {
+    {&ops::reduce_max, lower_extremum<true>},
+    {&ops::reduce_min, lower_extremum<false>},
+    {&ops::argmax, lower_arg<true>},
+    {&ops::argmin, lower_arg<false>},
+};
+
+}  // namespace
+
+std::span<const Lowering> reduce_lowerings() { return kReduceLowerings; }
+
+void lower_reductions(Kernel& kernel, std::span<const int> nodes) {
+  const Node& first = kernel.body.node(nodes[0]);
+  Domain domain(kernel.body.type(first.operands[0]).shape, first.attributes.integers("axes"));
+  Func sum = named(kernel, nodes[0]);
+  std::vector<Expr> zeros, terms;
+  for (int node : nodes) {
+    Value operand = kernel.body.node(node).operands[0];
+    Coordinates reversed(domain.position.rbegin(), domain.position.rend());
+    Expr term = kernel.values[operand.node][operand.result](reversed);
+    terms.push_back(term);
+    zeros.push_back(Halide::cast(term.type(), 0));
+  }
+  if (nodes.size() == 1) {
+    sum(domain.kept) = zeros[0];
+    sum(domain.kept) += terms[0];
+    kernel.values[nodes[0]] = {sum};
+  } else {
+    sum(domain.kept) = Halide::Tuple(zeros);
+    for (size_t i = 0; i < terms.size(); ++i) terms[i] = Expr(sum(domain.kept)[static_cast<int>(i)]) + terms[i];
+    sum(domain.kept) = Halide::Tuple(terms);
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      Func part("sum_" + std::to_string(nodes[i]));
+      part(domain.kept) = sum(domain.kept)[static_cast<int>(i)];
+      kernel.values[nodes[i]] = {part};
+    }
+  }
+  kernel.reductions.push_back(domain.record(sum, {nodes.begin(), nodes.end()}));
+}
+
+}  // namespace ag::lower

@@ -1,0 +1,28 @@
+// Schedules as Halide: the templates, by name, of each target family.
+#pragma once
+
+#include "codegen/lower/kernel.h"
+#include "codegen/schedule/schedule.h"
+
+namespace ag::schedule {
+
+using Template = void (*)(lower::Kernel&, const Schedule&);
+
+struct Row {
+  std::string_view name;
+  Template apply;
+};
+
+std::span<const Row> cpu_templates();
+
+// Schedules the kernel. Throws CompileError for an unknown template or impossible parameters.
+void apply(lower::Kernel& kernel, const Schedule& schedule);
+
+// The templates of cpu/.
+void pointwise(lower::Kernel& kernel, const Schedule& schedule);
+void reduction(lower::Kernel& kernel, const Schedule& schedule);
+
+// Lowers, schedules and compiles: what the kernel worker runs.
+KernelResult compile_kernel(const KernelRequest& request);
+
+}  // namespace ag::schedule

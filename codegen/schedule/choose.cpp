@@ -1,0 +1,43 @@
+#include "codegen/schedule/choose.h"
+
+namespace ag {
+namespace {
+
+struct Choice {
+  std::string_view kernel_class;
+  Schedule (*choose)(const KernelView&);
+};
+
+// Kernels of less work than this stay on one thread: handing out a task costs microseconds.
+constexpr int64_t kSerialElements = 16 * 1024;
+
+int64_t largest_operand(const KernelView& kernel) {
+  int64_t elements = 0;
+  for (const BufferForm& form : kernel.operands) elements = std::max(elements, form.type.count());
+  for (const BufferForm& form : kernel.results) elements = std::max(elements, form.type.count());
+  return elements;
+}
+
+Schedule choose_pointwise(const KernelView& kernel) {
+  return {"pointwise", {{"parallel", largest_operand(kernel) >= kSerialElements}}};
+}
+
+Schedule choose_reduction(const KernelView& kernel) {
+  return {"reduction", {{"parallel", largest_operand(kernel) >= kSerialElements}}};
+}
+
+constexpr Choice kCpuChoices[] = {
+    {"pointwise", choose_pointwise},
+    {"reduction", choose_reduction},
+};
+
+}  // namespace
+
+Schedule choose_schedule(const KernelView& kernel) {
+  for (const Choice& choice : kCpuChoices) {
+    if (choice.kernel_class == kernel.kernel_class) return choice.choose(kernel);
+  }
+  return choose_reduction(kernel);
+}
+
+}  // namespace ag

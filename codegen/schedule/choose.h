@@ -1,0 +1,24 @@
+// Which schedule a kernel gets without tuning. Free of Halide: the planner asks here.
+#pragma once
+
+#include <span>
+
+#include "codegen/kernel/request.h"
+#include "codegen/schedule/schedule.h"
+#include "codegen/target.h"
+#include "ir/graph.h"
+
+namespace ag {
+
+// A kernel as the chooser sees it.
+struct KernelView {
+  const Graph& body;
+  std::string_view kernel_class;  // the fused kernel's class: "conv", "reduction", …
+  std::span<const BufferForm> operands, results;
+  const Target& target;
+};
+
+// The analytical default: good without tuning. Target families have a table each.
+Schedule choose_schedule(const KernelView& kernel);
+
+}  // namespace ag

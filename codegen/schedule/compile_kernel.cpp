@@ -1,0 +1,72 @@
+// A kernel request through lowering, schedule and Halide's code generator.
+
+#include <chrono>
+#include <fstream>
+#include <sstream>
+
+#include "codegen/schedule/apply.h"
+
+namespace ag::schedule {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// Finds the heap allocations of a lowered pipeline: what it takes from the runtime's scratch.
+class ScratchCounter : public Halide::Internal::IRVisitor {
+ public:
+  int64_t bytes = 0;
+
+ private:
+  using Halide::Internal::IRVisitor::visit;
+  void visit(const Halide::Internal::Allocate* allocation) override {
+    constexpr int64_t kAlignment = 128;
+    int64_t elements = allocation->constant_allocation_size();
+    if (elements == 0) {
+      throw CompileError(fmt::format("kernel: temporary '{}' has no size known at compile time", allocation->name));
+    }
+    int64_t size = elements * allocation->type.bytes();
+    bool on_heap = allocation->memory_type == Halide::MemoryType::Heap ||
+                   (allocation->memory_type == Halide::MemoryType::Auto && !fits_on_stack(size));
+    if (on_heap) bytes += (size + 2 * kAlignment - 1) / kAlignment * kAlignment;
+    Halide::Internal::IRVisitor::visit(allocation);
+  }
+  // Halide's rule (Internal::can_allocation_fit_on_stack): up to 16 KiB.
+  static bool fits_on_stack(int64_t size) { return size <= 16 * 1024; }
+};
+
+std::string object_bytes(const Halide::Module& module) {
+  Halide::Buffer<uint8_t> object = module.compile_to_buffer();
+  return {reinterpret_cast<const char*>(object.data()), object.size_in_bytes()};
+}
+
+}  // namespace
+
+KernelResult compile_kernel(const KernelRequest& request) {
+  Clock::time_point start = Clock::now();
+  lower::Kernel kernel = lower::lower(request);
+  apply(kernel, Schedule::parse(request.schedule));
+  std::vector<Halide::Argument> arguments(kernel.operands.begin(), kernel.operands.end());
+  Halide::Pipeline pipeline(kernel.stages);
+  Halide::Target target(halide_target(kernel.target));
+  Halide::Module module = pipeline.compile_to_module(arguments, request.symbol, target);
+  KernelResult result;
+  ScratchCounter scratch;
+  for (const auto& function : module.functions()) function.body.accept(&scratch);
+  result.scratch_bytes = scratch.bytes;
+  result.lowering_ms = milliseconds_since(start);
+  if (request.explain) {
+    std::ostringstream nest;
+    for (const auto& function : module.functions()) nest << function.body;
+    result.loop_nest = nest.str();
+  }
+  start = Clock::now();
+  result.object = object_bytes(module);
+  result.llvm_ms = milliseconds_since(start);
+  return result;
+}
+
+}  // namespace ag::schedule

@@ -1,0 +1,126 @@
+#include "codegen/schedule/cpu/loops.h"
+
+#include <algorithm>
+
+namespace ag::schedule {
+
+using Halide::Func;
+using Halide::TailStrategy;
+using Halide::Var;
+
+namespace {
+
+std::vector<Var> physical_variables(size_t rank) {
+  std::vector<Var> variables;
+  for (size_t d = 0; d < rank; ++d) variables.push_back(lower::Kernel::physical(static_cast<int>(d)));
+  return variables;
+}
+
+bool overwrites_operand(const lower::Kernel& kernel) {
+  return std::any_of(kernel.in_place.begin(), kernel.in_place.end(), [](int64_t operand) { return operand >= 0; });
+}
+
+// A Func of all results at one position, and of what is computed before the first is stored.
+Func tuple_of(const std::vector<Func>& funcs, const std::string& name, size_t rank) {
+  std::vector<Var> variables = physical_variables(rank);
+  std::vector<Halide::Expr> values;
+  for (const Func& func : funcs) values.push_back(func(variables));
+  Func tuple(name);
+  tuple(variables) = Halide::Tuple(values);
+  return tuple;
+}
+
+Func copy_of(const Func& source, size_t rank) {
+  std::vector<Var> variables = physical_variables(rank);
+  std::vector<Halide::Expr> values;
+  for (int i = 0; i < static_cast<int>(source.types().size()); ++i) values.push_back(source(variables)[i]);
+  Func copy("stored");
+  copy(variables) = Halide::Tuple(values);
+  return copy;
+}
+
+// The first dimension with more than one element: the one to vectorise.
+int vector_dimension(const std::vector<int>& extents) {
+  for (size_t d = 0; d < extents.size(); ++d) {
+    if (extents[d] > 1) return static_cast<int>(d);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void join_results(lower::Kernel& kernel) {
+  size_t rank = kernel.physical_extents(0).size();
+  bool common = true;
+  for (size_t i = 1; i < kernel.results.size(); ++i) {
+    common = common && kernel.physical_extents(i) == kernel.physical_extents(0);
+  }
+  if (kernel.results.size() == 1 || !common) {
+    kernel.stages = kernel.results;
+  } else {
+    Func joined = tuple_of(kernel.results, "results", rank);
+    if (overwrites_operand(kernel)) {
+      kernel.fresh = joined;
+      joined = copy_of(joined, rank);
+    }
+    kernel.stages = {joined};
+  }
+  size_t result = 0;
+  for (Func& stage : kernel.stages) {
+    for (Halide::OutputImageParam& buffer : stage.output_buffers()) {
+      lower::fix_dimensions(buffer, kernel.result_forms[result++]);
+    }
+  }
+}
+
+int vector_lanes(const Target& target, const std::vector<Halide::Type>& types, int64_t extent) {
+  int bytes = 1;
+  for (const Halide::Type& type : types) bytes = std::max(bytes, type.bytes());
+  int lanes = target.vector_bytes / bytes;
+  while (lanes > extent) lanes /= 2;
+  return std::max(lanes, 1);
+}
+
+RowLoop schedule_stage(lower::Kernel& kernel, size_t index, bool parallel) {
+  Func stage = kernel.stages[index];
+  std::vector<int> extents = kernel.physical_extents(index);
+  int rank = static_cast<int>(extents.size());
+  if (rank == 0) return {stage, Var(), false};
+  for (int d = 0; d < rank; ++d) stage.bound(lower::Kernel::physical(d), 0, extents[d]);
+
+  int vectorised = vector_dimension(extents);
+  int lanes = vector_lanes(kernel.target, stage.types(), extents[vectorised]);
+  bool exact = extents[vectorised] % lanes == 0;
+  TailStrategy tail = exact                        ? TailStrategy::RoundUp
+                      : overwrites_operand(kernel) ? TailStrategy::GuardWithIf
+                                                   : TailStrategy::ShiftInwards;
+  Var dimension = lower::Kernel::physical(vectorised), vectors("vectors"), lane("lane"), task("task");
+  stage.split(dimension, vectors, lane, lanes, tail).vectorize(lane);
+  if (kernel.fresh.defined()) {
+    kernel.fresh.compute_at(stage, vectors).vectorize(dimension);
+  }
+
+  // Outer dimensions, outermost last; the parallel loop takes as many as give enough tasks.
+  int outermost = rank - 1;
+  if (outermost == vectorised) {
+    int count = (extents[vectorised] + lanes - 1) / lanes;
+    if (parallel && count > kParallelTasks) {
+      stage.split(vectors, task, vectors, (count + kParallelTasks - 1) / kParallelTasks, TailStrategy::GuardWithIf);
+      stage.parallel(task);
+    }
+    return {stage, vectors, false};
+  }
+  Var outer = lower::Kernel::physical(outermost);
+  int tasks = extents[outermost];
+  for (int d = outermost - 1; d > vectorised + 1 && tasks < kParallelTasks; --d) {
+    Var fused("outer" + std::to_string(d));
+    stage.fuse(lower::Kernel::physical(d), outer, fused);
+    outer = fused;
+    tasks *= extents[d];
+  }
+  if (parallel && tasks > 1) stage.parallel(outer);
+  bool row_is_fused = vectorised + 1 == outermost;
+  return {stage, row_is_fused ? outer : lower::Kernel::physical(vectorised + 1), true};
+}
+
+}  // namespace ag::schedule

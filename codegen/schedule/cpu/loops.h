@@ -1,0 +1,32 @@
+// Loop shapes that the CPU templates share.
+#pragma once
+
+#include "codegen/lower/kernel.h"
+
+namespace ag::schedule {
+
+// How many tasks a parallel loop should offer: enough to balance a few cores, few enough that
+// handing them out costs nothing.
+inline constexpr int kParallelTasks = 16;
+
+// The kernel's results as they are computed: one tuple-valued Func when there are several with equal
+// physical extents, else each on its own. Where a result overwrites an operand, every result of one
+// vector is computed before any of them is stored. Fills kernel.stages and fixes the dimensions of
+// the result buffers.
+void join_results(lower::Kernel& kernel);
+
+// Loops over stage `index`: the innermost dimension vectorised, outer ones (or chunks of a single
+// one) parallel. Returns the loop to compute per-row temporaries at: the one outside the innermost
+// dimension; not `defined` when the stage has no outer dimension.
+struct RowLoop {
+  Halide::Func stage;
+  Halide::Var loop;
+  bool defined = false;
+};
+RowLoop schedule_stage(lower::Kernel& kernel, size_t index, bool parallel);
+
+// Lanes for an innermost loop of this extent: a power of two, at most a vector register of the
+// widest of `types`, at most the extent.
+int vector_lanes(const Target& target, const std::vector<Halide::Type>& types, int64_t extent);
+
+}  // namespace ag::schedule
