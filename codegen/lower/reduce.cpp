@@ -19,7 +19,7 @@ struct Domain {
   Domain(const Shape& shape, const Integers& axes) {
     auto vanishes = [&](int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
     kept = logical_variables(static_cast<int>(shape.size() - axes.size()));
-    std::vector<std::pair<Expr, Expr>> ranges;
+    Halide::Region ranges;
     for (int axis = static_cast<int>(shape.size()) - 1; axis >= 0; --axis) {
       if (!vanishes(axis)) continue;
       reduced.push_back(axis);

@@ -4,6 +4,7 @@
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/index.h"
+#include "ir/ops/kernel.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/loss.h"
 #include "ir/ops/norm.h"
@@ -122,6 +123,8 @@ constexpr const OpDef* kAllOps[] = {
     &ops::random_uniform,
     &ops::random_normal,
     &ops::dropout,
+    // kernel
+    &ops::kernel,
 };
 
 }  // namespace
