@@ -31,14 +31,14 @@ std::vector<int> Kernel::physical_extents(size_t i) const {
   return {shape.rbegin(), shape.rend()};
 }
 
-void fix_dimensions(Halide::OutputImageParam buffer, const BufferForm& form) {
+void fix_dimensions(Halide::OutputImageParam buffer, const BufferForm& form, bool with_bounds) {
   Shape shape = form.type.layout.physical_shape(form.type.shape);
   int rank = static_cast<int>(shape.size());
   int64_t dense = 1;
   for (int i = 0; i < rank; ++i) {
     int outer = rank - 1 - i;
     int64_t stride = form.strides.empty() ? dense : form.strides[outer];
-    buffer.dim(i).set_bounds(0, static_cast<int>(shape[outer]));
+    if (with_bounds) buffer.dim(i).set_bounds(0, static_cast<int>(shape[outer]));
     buffer.dim(i).set_stride(static_cast<int>(stride));
     dense *= shape[outer];
   }

@@ -17,10 +17,10 @@ namespace ag::lower {
 // A reduction (or several over one domain, as a tuple): func(kept axes) ⊕= over reduced axes.
 struct Reduction {
   Halide::Func func;
-  std::vector<int> nodes;              // of the body, in the order of the tuple's elements
-  std::vector<int> axes;               // reduced axes of the operand, innermost first
+  std::vector<int> nodes;               // of the body, in the order of the tuple's elements
+  std::vector<int> axes;                // reduced axes of the operand, innermost first
   std::vector<Halide::RVar> variables;  // one per entry of `axes`
-  Halide::Func lanes;                   // partial results per vector lane, when the schedule makes them
+  Halide::Func lanes;  // partial results per vector lane, when the schedule makes them
 };
 
 // Halide's argument order is innermost first; ours is logical (outermost first). A Func of a value
@@ -30,8 +30,8 @@ struct Kernel {
   std::vector<BufferForm> operand_forms, result_forms;
   std::vector<int64_t> in_place;  // per result: the operand whose buffer it overwrites, or -1
 
-  std::vector<Halide::ImageParam> operands;        // physical, one per leaf of the body
-  std::vector<std::vector<Halide::Func>> values;   // logical: [node][result]
+  std::vector<Halide::ImageParam> operands;       // physical, one per leaf of the body
+  std::vector<std::vector<Halide::Func>> values;  // logical: [node][result]
   std::vector<Reduction> reductions;
   std::vector<Halide::Func> results;  // physical, one per output of the body
   // The results as they are computed together: equal to `results`, or one tuple-valued Func.
@@ -52,16 +52,21 @@ Halide::Type compute_type(DType dtype);
 // The type they are stored in.
 Halide::Type stored_type(DType dtype);
 
-// Loop variables of a value of the given rank, in Halide's order; axis a is variables[rank - 1 - a].
+// Loop variables of a value of the given rank, in Halide's order; axis a is variables[rank - 1 -
+// a].
 std::vector<Halide::Var> logical_variables(int rank);
 
 // Builds everything up to, and without, the schedule.
 Kernel lower(const KernelRequest& request);
 
-// Halide's view of a planned buffer: bounds and strides fixed.
-void fix_dimensions(Halide::OutputImageParam buffer, const BufferForm& form);
+// Halide's view of a planned buffer: bounds and strides fixed. The second and later buffers of a
+// tuple take their bounds from the first.
+void fix_dimensions(Halide::OutputImageParam buffer, const BufferForm& form,
+                    bool with_bounds = true);
 // Physical coordinates (innermost first) of a logical position (outermost first), and back.
-std::vector<Halide::Expr> physical_position(const TensorType& type, std::span<const Halide::Expr> logical);
-std::vector<Halide::Expr> logical_position(const TensorType& type, std::span<const Halide::Expr> physical);
+std::vector<Halide::Expr> physical_position(const TensorType& type,
+                                            std::span<const Halide::Expr> logical);
+std::vector<Halide::Expr> logical_position(const TensorType& type,
+                                           std::span<const Halide::Expr> physical);
 
 }  // namespace ag::lower

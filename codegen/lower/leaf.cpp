@@ -1,5 +1,6 @@
-#include "codegen/lower/lowering.h"
 #include "ir/ops/leaf.h"
+
+#include "codegen/lower/lowering.h"
 
 namespace ag::lower {
 namespace {
@@ -9,7 +10,9 @@ using Halide::Expr;
 Expr number(DType dtype, double value) { return Halide::cast(compute_type(dtype), Expr(value)); }
 
 void lower_full(LowerContext& c) {
-  define(c, 0, [&](const Coordinates&) { return number(c.result_type().dtype, c.attributes().number("value")); });
+  define(c, 0, [&](const Coordinates&) {
+    return number(c.result_type().dtype, c.attributes().number("value"));
+  });
 }
 
 void lower_iota(LowerContext& c) {
@@ -19,7 +22,8 @@ void lower_iota(LowerContext& c) {
 // Small arrays become an embedded buffer of the object.
 void lower_constant(LowerContext& c) {
   const Array& data = c.attributes().array("data");
-  Halide::Buffer<> buffer(stored_type(data.dtype()), std::vector<int>(data.shape().rbegin(), data.shape().rend()));
+  Halide::Buffer<> buffer(stored_type(data.dtype()),
+                          std::vector<int>(data.shape().rbegin(), data.shape().rend()));
   std::memcpy(buffer.data(), data.data(), data.size_bytes());
   define(c, 0, [&](const Coordinates& at) {
     Expr stored = buffer(Coordinates(at.rbegin(), at.rend()));

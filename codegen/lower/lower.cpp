@@ -23,8 +23,9 @@ std::vector<int> body_leaves(const Graph& body) {
 // Whether any result is stored with padding lanes, so that loops run over positions that do not
 // exist logically.
 bool has_padded_result(const Kernel& kernel) {
-  return std::any_of(kernel.result_forms.begin(), kernel.result_forms.end(),
-                     [](const BufferForm& form) { return form.type.layout.has_padding(form.type.shape); });
+  return std::any_of(
+      kernel.result_forms.begin(), kernel.result_forms.end(),
+      [](const BufferForm& form) { return form.type.layout.has_padding(form.type.shape); });
 }
 
 // Keeps reads for padding lanes inside an operand that has no such lanes itself.
@@ -32,7 +33,8 @@ Coordinates clamped(const BufferForm& form, Coordinates at) {
   for (int axis = 0; axis < form.type.rank(); ++axis) {
     bool halo = !form.halo.empty() && (form.halo[axis].low > 0 || form.halo[axis].high > 0);
     bool blocked = form.type.layout.block_of(axis) > 1;
-    if (!halo && !blocked) at[axis] = Halide::clamp(at[axis], 0, static_cast<int>(form.type.shape[axis] - 1));
+    if (!halo && !blocked)
+      at[axis] = Halide::clamp(at[axis], 0, static_cast<int>(form.type.shape[axis] - 1));
   }
   return at;
 }
@@ -40,7 +42,8 @@ Coordinates clamped(const BufferForm& form, Coordinates at) {
 void lower_leaf(Kernel& kernel, int node, size_t operand, bool clamp) {
   const BufferForm& form = kernel.operand_forms[operand];
   int physical_rank = static_cast<int>(form.type.layout.dims(form.type.rank()).size());
-  Halide::ImageParam image(stored_type(form.type.dtype), physical_rank, "in" + std::to_string(operand));
+  Halide::ImageParam image(stored_type(form.type.dtype), physical_rank,
+                           "in" + std::to_string(operand));
   fix_dimensions(image, form);
   kernel.operands.push_back(image);
 
@@ -49,7 +52,9 @@ void lower_leaf(Kernel& kernel, int node, size_t operand, bool clamp) {
   if (clamp) at = clamped(form, at);
   Func value("operand" + std::to_string(operand));
   Expr stored = image(physical_position(form.type, at));
-  value(variables) = form.type.dtype == DType::boolean ? stored != 0 : Halide::cast(compute_type(form.type.dtype), stored);
+  value(variables) = form.type.dtype == DType::boolean
+                         ? stored != 0
+                         : Halide::cast(compute_type(form.type.dtype), stored);
   kernel.values[node] = {value};
 }
 
@@ -75,20 +80,27 @@ std::vector<std::vector<int>> reduction_bundles(const Graph& body) {
   std::vector<std::vector<int>> bundles;
   auto fits = [&](const std::vector<int>& bundle, int node) {
     const Node &a = body.node(bundle[0]), &b = body.node(node);
-    return body.type(a.operands[0]).shape == body.type(b.operands[0]).shape && a.attributes == b.attributes &&
-           std::none_of(bundle.begin(), bundle.end(), [&](int other) { return depends_on(body, node, other); });
+    return body.type(a.operands[0]).shape == body.type(b.operands[0]).shape &&
+           a.attributes == b.attributes &&
+           std::none_of(bundle.begin(), bundle.end(),
+                        [&](int other) { return depends_on(body, node, other); });
   };
   for (int i = 0; i < body.size(); ++i) {
     if (!body.node(i).is(ops::reduce_sum)) continue;
-    auto bundle = std::find_if(bundles.begin(), bundles.end(), [&](const auto& b) { return fits(b, i); });
-    if (bundle == bundles.end()) bundles.push_back({i}); else bundle->push_back(i);
+    auto bundle =
+        std::find_if(bundles.begin(), bundles.end(), [&](const auto& b) { return fits(b, i); });
+    if (bundle == bundles.end())
+      bundles.push_back({i});
+    else
+      bundle->push_back(i);
   }
   return bundles;
 }
 
 bool ready(const Kernel& kernel, int node) {
   const auto& operands = kernel.body.node(node).operands;
-  return std::all_of(operands.begin(), operands.end(), [&](Value v) { return !kernel.values[v.node].empty(); });
+  return std::all_of(operands.begin(), operands.end(),
+                     [&](Value v) { return !kernel.values[v.node].empty(); });
 }
 
 void lower_body(Kernel& kernel) {
@@ -97,7 +109,8 @@ void lower_body(Kernel& kernel) {
   for (bool progress = true; progress;) {
     progress = false;
     for (const std::vector<int>& bundle : bundles) {
-      bool all_ready = std::all_of(bundle.begin(), bundle.end(), [&](int n) { return ready(kernel, n); });
+      bool all_ready =
+          std::all_of(bundle.begin(), bundle.end(), [&](int n) { return ready(kernel, n); });
       if (!pending(bundle[0]) || !all_ready) continue;
       lower_reductions(kernel, bundle);
       progress = true;
@@ -121,7 +134,8 @@ Expr stored_value(const Kernel& kernel, size_t i, std::span<const Expr> physical
   Expr result = kernel.values[value.node][value.result](reversed);
   for (int axis = 0; axis < type.rank(); ++axis) {
     if (type.shape[axis] % type.layout.block_of(axis) != 0) {
-      result = Halide::select(at[axis] < static_cast<int>(type.shape[axis]), result, Halide::cast(result.type(), 0));
+      result = Halide::select(at[axis] < static_cast<int>(type.shape[axis]), result,
+                              Halide::cast(result.type(), 0));
     }
   }
   return Halide::cast(stored_type(type.dtype), result);
@@ -151,9 +165,11 @@ Kernel lower(const KernelRequest& request) {
   kernel.target = find_target(request.target);
   kernel.values.resize(kernel.body.size());
   std::vector<int> leaves = body_leaves(kernel.body);
-  if (leaves.size() != request.operands.size() || kernel.body.outputs().size() != request.results.size()) {
-    internal_error("kernel {}: {} leaves and {} outputs for {} operands and {} results", request.symbol, leaves.size(),
-                   kernel.body.outputs().size(), request.operands.size(), request.results.size());
+  if (leaves.size() != request.operands.size() ||
+      kernel.body.outputs().size() != request.results.size()) {
+    internal_error("kernel {}: {} leaves and {} outputs for {} operands and {} results",
+                   request.symbol, leaves.size(), kernel.body.outputs().size(),
+                   request.operands.size(), request.results.size());
   }
   bool clamp = has_padded_result(kernel);
   for (size_t i = 0; i < leaves.size(); ++i) lower_leaf(kernel, leaves[i], i, clamp);
@@ -182,12 +198,16 @@ Expr LowerContext::operand_or_zero(size_t i, const Coordinates& at, std::span<co
   Expr exists;
   for (int axis = 0; axis < type.rank(); ++axis) {
     BufferForm::Halo halo;
-    if (leaf >= 0 && !kernel.operand_forms[leaf].halo.empty()) halo = kernel.operand_forms[leaf].halo[axis];
+    if (leaf >= 0 && !kernel.operand_forms[leaf].halo.empty())
+      halo = kernel.operand_forms[leaf].halo[axis];
     int last = static_cast<int>(type.shape[axis]) - 1;
-    auto require = [&](const Expr& condition) { exists = exists.defined() ? exists && condition : condition; };
+    auto require = [&](const Expr& condition) {
+      exists = exists.defined() ? exists && condition : condition;
+    };
     if (low[axis] > halo.low) require(at[axis] >= 0);
     if (high[axis] > halo.high) require(at[axis] <= last);
-    if (low[axis] > halo.low || high[axis] > halo.high) inside[axis] = Halide::clamp(at[axis], 0, last);
+    if (low[axis] > halo.low || high[axis] > halo.high)
+      inside[axis] = Halide::clamp(at[axis], 0, last);
   }
   Expr value = operand(i, inside);
   return exists.defined() ? Halide::select(exists, value, Halide::cast(value.type(), 0)) : value;

@@ -39,7 +39,8 @@ struct Lowering {
 std::span<const Lowering> all_lowerings();
 
 // Defines result `i` of the node as expression(position) over its whole shape.
-void define(LowerContext& c, size_t i, const std::function<Halide::Expr(const Coordinates&)>& expression);
+void define(LowerContext& c, size_t i,
+            const std::function<Halide::Expr(const Coordinates&)>& expression);
 
 // The families.
 std::span<const Lowering> leaf_lowerings();

@@ -41,7 +41,8 @@ Expr sin_near_zero(const Expr& r) {
 
 Expr cos_near_zero(const Expr& r) {
   Expr z = r * r;
-  return 1.0f - 0.5f * z + z * z * polynomial(z, {4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5});
+  return 1.0f - 0.5f * z +
+         z * z * polynomial(z, {4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5});
 }
 
 }  // namespace
@@ -51,8 +52,9 @@ Expr tanh_of(const Expr& x) {
   Expr magnitude = Halide::min(Halide::abs(x), 10.0f);
   Expr z = x * x;
   // Cephes tanhf.c below 0.625, the exponential form above.
-  Expr small = x + x * z * polynomial(z, {-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2,
-                                          2.06390887954e-2, -5.70498872745e-3});
+  Expr small = x + x * z *
+                       polynomial(z, {-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2,
+                                      2.06390887954e-2, -5.70498872745e-3});
   Expr large = 1.0f - 2.0f / (Halide::exp(2.0f * magnitude) + 1.0f);
   return Halide::select(Halide::abs(x) < 0.625f, small, Halide::select(x < 0.0f, -large, large));
 }
@@ -67,7 +69,8 @@ Expr sin_of(const Expr& x) {
   if (!is_f32(x)) return Halide::sin(x);
   Reduced reduced = reduce_by_half_pi(x);
   Expr odd = (reduced.quadrant & 1) != 0, negative = (reduced.quadrant & 2) != 0;
-  Expr value = Halide::select(odd, cos_near_zero(reduced.remainder), sin_near_zero(reduced.remainder));
+  Expr value =
+      Halide::select(odd, cos_near_zero(reduced.remainder), sin_near_zero(reduced.remainder));
   return Halide::select(negative, -value, value);
 }
 
@@ -75,7 +78,8 @@ Expr cos_of(const Expr& x) {
   if (!is_f32(x)) return Halide::cos(x);
   Reduced reduced = reduce_by_half_pi(x);
   Expr odd = (reduced.quadrant & 1) != 0, negative = ((reduced.quadrant + 1) & 2) != 0;
-  Expr value = Halide::select(odd, sin_near_zero(reduced.remainder), cos_near_zero(reduced.remainder));
+  Expr value =
+      Halide::select(odd, sin_near_zero(reduced.remainder), cos_near_zero(reduced.remainder));
   return Halide::select(negative, -value, value);
 }
 

@@ -1,6 +1,7 @@
-#include "codegen/lower/math.h"
-#include "codegen/lower/lowering.h"
 #include "ir/ops/pointwise.h"
+
+#include "codegen/lower/lowering.h"
+#include "codegen/lower/math.h"
 
 namespace ag::lower {
 namespace {
@@ -21,7 +22,9 @@ void binary(LowerContext& c) {
 }
 
 Expr negate_of(const Expr& x) { return -x; }
-Expr abs_of(const Expr& x) { return x.type().is_uint() ? x : Halide::cast(x.type(), Halide::abs(x)); }
+Expr abs_of(const Expr& x) {
+  return x.type().is_uint() ? x : Halide::cast(x.type(), Halide::abs(x));
+}
 Expr sign_of(const Expr& x) {
   Expr below = x.type().is_uint() ? zero(x) : Halide::select(x < zero(x), -one(x), zero(x));
   return Halide::select(x > zero(x), one(x), below);
@@ -53,8 +56,12 @@ Expr divide_of(const Expr& a, const Expr& b) {
 Expr and_of(const Expr& a, const Expr& b) { return a.type().is_bool() ? a && b : a & b; }
 Expr or_of(const Expr& a, const Expr& b) { return a.type().is_bool() ? a || b : a | b; }
 Expr xor_of(const Expr& a, const Expr& b) { return a.type().is_bool() ? a != b : a ^ b; }
-Expr shift_left_of(const Expr& a, const Expr& b) { return a << Halide::cast(b.type().with_code(halide_type_uint), b); }
-Expr shift_right_of(const Expr& a, const Expr& b) { return a >> Halide::cast(b.type().with_code(halide_type_uint), b); }
+Expr shift_left_of(const Expr& a, const Expr& b) {
+  return a << Halide::cast(b.type().with_code(halide_type_uint), b);
+}
+Expr shift_right_of(const Expr& a, const Expr& b) {
+  return a >> Halide::cast(b.type().with_code(halide_type_uint), b);
+}
 Expr equal_of(const Expr& a, const Expr& b) { return a == b; }
 Expr not_equal_of(const Expr& a, const Expr& b) { return a != b; }
 Expr less_of(const Expr& a, const Expr& b) { return a < b; }

@@ -1,7 +1,9 @@
+#include "ir/ops/reduce.h"
+
 #include <algorithm>
+#include <limits>
 
 #include "codegen/lower/lowering.h"
-#include "ir/ops/reduce.h"
 
 namespace ag::lower {
 namespace {
@@ -11,13 +13,15 @@ using Halide::Func;
 
 // The domain of a reduction: variables of the axes that stay, and an RDom over those that vanish.
 struct Domain {
-  std::vector<Halide::Var> kept;     // Halide's order
-  std::vector<int> reduced;          // innermost first
+  std::vector<Halide::Var> kept;  // Halide's order
+  std::vector<int> reduced;       // innermost first
   Halide::RDom over;
-  Coordinates position;              // of an operand element
+  Coordinates position;  // of an operand element
 
   Domain(const Shape& shape, const Integers& axes) {
-    auto vanishes = [&](int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
+    auto vanishes = [&](int axis) {
+      return std::find(axes.begin(), axes.end(), axis) != axes.end();
+    };
     kept = logical_variables(static_cast<int>(shape.size() - axes.size()));
     Halide::Region ranges;
     for (int axis = static_cast<int>(shape.size()) - 1; axis >= 0; --axis) {
@@ -34,7 +38,8 @@ struct Domain {
 
   Reduction record(const Func& func, std::vector<int> nodes) const {
     Reduction reduction{func, std::move(nodes), reduced, {}};
-    for (size_t i = 0; i < reduced.size(); ++i) reduction.variables.push_back(over[static_cast<int>(i)]);
+    for (size_t i = 0; i < reduced.size(); ++i)
+      reduction.variables.push_back(over[static_cast<int>(i)]);
     return reduction;
   }
 };
@@ -43,27 +48,38 @@ Func named(const Kernel& kernel, int node) {
   return Func(std::string(kernel.body.node(node).op->name) + "_" + std::to_string(node));
 }
 
+// The start of an extremum: finite, since kernels assume that there are no infinities.
+Expr worst(Halide::Type type, bool larger) {
+  if (type == Halide::Float(32)) {
+    return Expr(larger ? -std::numeric_limits<float>::max() : std::numeric_limits<float>::max());
+  }
+  if (type == Halide::Float(64)) {
+    return Expr(larger ? -std::numeric_limits<double>::max() : std::numeric_limits<double>::max());
+  }
+  return larger ? type.min() : type.max();
+}
+
 template <bool larger>
 void lower_extremum(LowerContext& c) {
   Domain domain(c.operand_type(0).shape, c.attributes().integers("axes"));
   Func extremum = named(c.kernel, c.index);
   Halide::Type type = compute_type(c.result_type().dtype);
   Expr x = c.operand(0, domain.position);
-  extremum(domain.kept) = larger ? type.min() : type.max();
+  extremum(domain.kept) = worst(type, larger);
   Expr so_far = extremum(domain.kept);
   extremum(domain.kept) = larger ? Halide::max(so_far, x) : Halide::min(so_far, x);
   c.kernel.values[c.index][0] = extremum;
   c.kernel.reductions.push_back(domain.record(extremum, {c.index}));
 }
 
-// (index, value) pairs; the first of equals wins because the loop runs upwards and asks for strictly
-// better.
+// (index, value) pairs; the first of equals wins because the loop runs upwards and asks for
+// strictly better.
 template <bool larger>
 void lower_arg(LowerContext& c) {
   Domain domain(c.operand_type(0).shape, {c.attributes().integer("axis")});
   Func best = named(c.kernel, c.index), index("index_" + std::to_string(c.index));
   Expr x = c.operand(0, domain.position);
-  best(domain.kept) = Halide::Tuple(0, larger ? x.type().min() : x.type().max());
+  best(domain.kept) = Halide::Tuple(0, worst(x.type(), larger));
   Expr better = larger ? x > best(domain.kept)[1] : x < best(domain.kept)[1];
   best(domain.kept) = Halide::Tuple(Halide::select(better, domain.over[0], best(domain.kept)[0]),
                                     Halide::select(better, x, best(domain.kept)[1]));
@@ -101,7 +117,8 @@ void lower_reductions(Kernel& kernel, std::span<const int> nodes) {
     kernel.values[nodes[0]] = {sum};
   } else {
     sum(domain.kept) = Halide::Tuple(zeros);
-    for (size_t i = 0; i < terms.size(); ++i) terms[i] = Expr(sum(domain.kept)[static_cast<int>(i)]) + terms[i];
+    for (size_t i = 0; i < terms.size(); ++i)
+      terms[i] = Expr(sum(domain.kept)[static_cast<int>(i)]) + terms[i];
     sum(domain.kept) = Halide::Tuple(terms);
     for (size_t i = 0; i < nodes.size(); ++i) {
       Func part("sum_" + std::to_string(nodes[i]));

@@ -1,5 +1,6 @@
-#include "codegen/lower/lowering.h"
 #include "ir/ops/view.h"
+
+#include "codegen/lower/lowering.h"
 
 namespace ag::lower {
 namespace {
@@ -27,7 +28,10 @@ Coordinates reshaped(const Shape& from, const Shape& to, const Coordinates& at) 
     if (i < from.size()) left = from[i++];
     if (j < to.size()) right = to[j++];
     while (left != right) {
-      if (left < right) left *= from[i++]; else right *= to[j++];
+      if (left < right)
+        left *= from[i++];
+      else
+        right *= to[j++];
     }
     Expr linear = 0;
     for (size_t k = first_j; k < j; ++k) linear = linear * static_cast<int>(to[k]) + at[k];
@@ -62,7 +66,8 @@ void lower_slice(LowerContext& c) {
   Integers stride = c.attributes().integers("stride", start.size(), 1);
   define(c, 0, [&](const Coordinates& at) {
     Coordinates source;
-    for (size_t i = 0; i < at.size(); ++i) source.push_back(at[i] * static_cast<int>(stride[i]) + static_cast<int>(start[i]));
+    for (size_t i = 0; i < at.size(); ++i)
+      source.push_back(at[i] * static_cast<int>(stride[i]) + static_cast<int>(start[i]));
     return c.operand(0, source);
   });
 }
@@ -79,7 +84,8 @@ void lower_reverse(LowerContext& c) {
 
 void lower_pad(LowerContext& c) {
   const Shape& from = c.operand_type(0).shape;
-  Integers low = c.attributes().integers("low", from.size(), 0), high = c.attributes().integers("high", from.size(), 0);
+  Integers low = c.attributes().integers("low", from.size(), 0),
+           high = c.attributes().integers("high", from.size(), 0);
   Integers interior = c.attributes().integers("interior", from.size(), 0);
   define(c, 0, [&](const Coordinates& at) {
     Coordinates source;
@@ -94,7 +100,8 @@ void lower_pad(LowerContext& c) {
       source.push_back(low[i] > 0 || high[i] > 0 ? Halide::clamp(position, 0, last) : position);
     }
     Expr value = c.operand(0, source);
-    return Halide::select(exists, value, Halide::cast(value.type(), Expr(c.attributes().number("value"))));
+    return Halide::select(exists, value,
+                          Halide::cast(value.type(), Expr(c.attributes().number("value"))));
   });
 }
 
@@ -121,8 +128,9 @@ void lower_same(LowerContext& c) {
 }
 
 constexpr Lowering kViewLowerings[] = {
-    {&ops::broadcast, lower_broadcast}, {&ops::reshape, lower_reshape}, {&ops::transpose, lower_transpose},
-    {&ops::slice, lower_slice},         {&ops::reverse, lower_reverse}, {&ops::pad, lower_pad},
+    {&ops::broadcast, lower_broadcast}, {&ops::reshape, lower_reshape},
+    {&ops::transpose, lower_transpose}, {&ops::slice, lower_slice},
+    {&ops::reverse, lower_reverse},     {&ops::pad, lower_pad},
     {&ops::concat, lower_concat},       {&ops::to_layout, lower_same},
 };
 

@@ -17,8 +17,10 @@ void apply(lower::Kernel& kernel, const Schedule& schedule) {
     if (row.name == schedule.name) return row.apply(kernel, schedule);
   }
   std::string known;
-  for (const Row& row : cpu_templates()) known += (known.empty() ? "" : ", ") + std::string(row.name);
-  throw CompileError(fmt::format("schedule: no template '{}'", schedule.name)).help("templates: " + known);
+  for (const Row& row : cpu_templates())
+    known += (known.empty() ? "" : ", ") + std::string(row.name);
+  throw CompileError(fmt::format("schedule: no template '{}'", schedule.name))
+      .help("templates: " + known);
 }
 
 }  // namespace ag::schedule

@@ -26,7 +26,8 @@ class ScratchCounter : public Halide::Internal::IRVisitor {
     constexpr int64_t kAlignment = 128;
     int64_t elements = allocation->constant_allocation_size();
     if (elements == 0) {
-      throw CompileError(fmt::format("kernel: temporary '{}' has no size known at compile time", allocation->name));
+      throw CompileError(fmt::format("kernel: temporary '{}' has no size known at compile time",
+                                     allocation->name));
     }
     int64_t size = elements * allocation->type.bytes();
     bool on_heap = allocation->memory_type == Halide::MemoryType::Heap ||

@@ -24,10 +24,12 @@ std::string Schedule::text() const {
 
 Schedule Schedule::parse(std::string_view text) {
   auto bad = [&](std::string_view why) {
-    return CompileError(fmt::format("schedule: '{}': {}", text, why)).help("write name{key=integer,…}");
+    return CompileError(fmt::format("schedule: '{}': {}", text, why))
+        .help("write name{key=integer,…}");
   };
   size_t open = text.find('{');
-  if (open == std::string_view::npos || text.back() != '}') throw bad("no parameter list in braces");
+  if (open == std::string_view::npos || text.back() != '}')
+    throw bad("no parameter list in braces");
   Schedule schedule{std::string(text.substr(0, open)), {}};
   std::string_view rest = text.substr(open + 1, text.size() - open - 2);
   while (!rest.empty()) {
@@ -37,7 +39,8 @@ Schedule Schedule::parse(std::string_view text) {
     int64_t value = 0;
     if (equals == std::string_view::npos) throw bad(fmt::format("'{}' has no value", item));
     auto [end, error] = std::from_chars(item.data() + equals + 1, item.data() + item.size(), value);
-    if (error != std::errc() || end != item.data() + item.size()) throw bad(fmt::format("'{}' is no integer", item));
+    if (error != std::errc() || end != item.data() + item.size())
+      throw bad(fmt::format("'{}' is no integer", item));
     schedule.values[std::string(item.substr(0, equals))] = value;
   }
   return schedule;

@@ -10,8 +10,8 @@
 namespace ag {
 
 struct Schedule {
-  std::string name;                        // of the template: "conv_direct"
-  std::map<std::string, int64_t> values;   // "tile_x" -> 14
+  std::string name;                       // of the template: "conv_direct"
+  std::map<std::string, int64_t> values;  // "tile_x" -> 14
 
   // CompileError when the template asks for a parameter that is not there.
   int64_t at(std::string_view parameter) const;

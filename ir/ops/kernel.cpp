@@ -20,15 +20,18 @@ std::vector<TensorType> infer_kernel(const InferContext& c) {
   }
   for (size_t i = 0; i < leaves.size(); ++i) {
     if (body.type(leaves[i]) != c.operand(i).with_layout({})) {
-      c.fail("leaf {} of the body is {}, but the operand is {}", i, to_string(body.type(leaves[i])), to_string(c.operand(i)));
+      c.fail("leaf {} of the body is {}, but the operand is {}", i, to_string(body.type(leaves[i])),
+             to_string(c.operand(i)));
     }
   }
   std::vector<TensorType> types;
-  for (const Output& output : body.outputs()) types.push_back(body.type(output.value).with_layout({}));
+  for (const Output& output : body.outputs())
+    types.push_back(body.type(output.value).with_layout({}));
   std::istringstream tags(c.attributes.string("layouts"));
   std::string tag;
   for (size_t i = 0; tags >> tag; ++i) {
-    if (i >= types.size()) c.fail("'{}' names more layouts than the body has outputs", c.attributes.string("layouts"));
+    if (i >= types.size())
+      c.fail("'{}' names more layouts than the body has outputs", c.attributes.string("layouts"));
     if (tag != "-") types[i].layout = Layout::parse(tag, types[i].rank());
   }
   return types;
@@ -40,8 +43,9 @@ int64_t kernel_flops(const Node& node, std::span<const TensorType>) {
   for (int i = 0; i < body.size(); ++i) {
     const Node& inner = body.node(i);
     if (inner.op->kind == OpKind::leaf) continue;
-    total += inner.op->flops ? inner.op->flops(inner, body.operand_types(inner))
-             : inner.op->pointwise ? inner.types[0].count() : 0;
+    total += inner.op->flops       ? inner.op->flops(inner, body.operand_types(inner))
+             : inner.op->pointwise ? inner.types[0].count()
+                                   : 0;
   }
   return total;
 }
@@ -63,8 +67,9 @@ constinit const OpDef kernel{
 }  // namespace ops
 
 std::string layouts_text(std::span<const TensorType> results) {
-  bool all_row_major = std::all_of(results.begin(), results.end(),
-                                   [](const TensorType& type) { return type.layout.is_row_major(); });
+  bool all_row_major = std::all_of(results.begin(), results.end(), [](const TensorType& type) {
+    return type.layout.is_row_major();
+  });
   if (all_row_major) return {};
   std::string text;
   for (const TensorType& type : results) {

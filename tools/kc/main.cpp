@@ -19,4 +19,6 @@ void warm_up() {
 
 }  // namespace
 
-int main(int argc, char** argv) { return ag::worker_main(argc, argv, warm_up, ag::schedule::compile_kernel); }
+int main(int argc, char** argv) {
+  return ag::worker_main(argc, argv, warm_up, ag::schedule::compile_kernel);
+}

@@ -12,12 +12,14 @@ namespace {
 
 std::vector<Var> physical_variables(size_t rank) {
   std::vector<Var> variables;
-  for (size_t d = 0; d < rank; ++d) variables.push_back(lower::Kernel::physical(static_cast<int>(d)));
+  for (size_t d = 0; d < rank; ++d)
+    variables.push_back(lower::Kernel::physical(static_cast<int>(d)));
   return variables;
 }
 
 bool overwrites_operand(const lower::Kernel& kernel) {
-  return std::any_of(kernel.in_place.begin(), kernel.in_place.end(), [](int64_t operand) { return operand >= 0; });
+  return std::any_of(kernel.in_place.begin(), kernel.in_place.end(),
+                     [](int64_t operand) { return operand >= 0; });
 }
 
 // A Func of all results at one position, and of what is computed before the first is stored.
@@ -33,7 +35,8 @@ Func tuple_of(const std::vector<Func>& funcs, const std::string& name, size_t ra
 Func copy_of(const Func& source, size_t rank) {
   std::vector<Var> variables = physical_variables(rank);
   std::vector<Halide::Expr> values;
-  for (int i = 0; i < static_cast<int>(source.types().size()); ++i) values.push_back(source(variables)[i]);
+  for (int i = 0; i < static_cast<int>(source.types().size()); ++i)
+    values.push_back(source(variables)[i]);
   Func copy("stored");
   copy(variables) = Halide::Tuple(values);
   return copy;
@@ -67,8 +70,10 @@ void join_results(lower::Kernel& kernel) {
   }
   size_t result = 0;
   for (Func& stage : kernel.stages) {
+    bool first = true;
     for (Halide::OutputImageParam& buffer : stage.output_buffers()) {
-      lower::fix_dimensions(buffer, kernel.result_forms[result++]);
+      lower::fix_dimensions(buffer, kernel.result_forms[result++], first);
+      first = false;
     }
   }
 }
@@ -94,7 +99,8 @@ RowLoop schedule_stage(lower::Kernel& kernel, size_t index, bool parallel) {
   TailStrategy tail = exact                        ? TailStrategy::RoundUp
                       : overwrites_operand(kernel) ? TailStrategy::GuardWithIf
                                                    : TailStrategy::ShiftInwards;
-  Var dimension = lower::Kernel::physical(vectorised), vectors("vectors"), lane("lane"), task("task");
+  Var dimension = lower::Kernel::physical(vectorised), vectors("vectors"), lane("lane"),
+      task("task");
   stage.split(dimension, vectors, lane, lanes, tail).vectorize(lane);
   if (kernel.fresh.defined()) {
     kernel.fresh.compute_at(stage, vectors).vectorize(dimension);
@@ -105,7 +111,8 @@ RowLoop schedule_stage(lower::Kernel& kernel, size_t index, bool parallel) {
   if (outermost == vectorised) {
     int count = (extents[vectorised] + lanes - 1) / lanes;
     if (parallel && count > kParallelTasks) {
-      stage.split(vectors, task, vectors, (count + kParallelTasks - 1) / kParallelTasks, TailStrategy::GuardWithIf);
+      stage.split(vectors, task, vectors, (count + kParallelTasks - 1) / kParallelTasks,
+                  TailStrategy::GuardWithIf);
       stage.parallel(task);
     }
     return {stage, vectors, false};
@@ -118,7 +125,15 @@ RowLoop schedule_stage(lower::Kernel& kernel, size_t index, bool parallel) {
     outer = fused;
     tasks *= extents[d];
   }
-  if (parallel && tasks > 1) stage.parallel(outer);
+  if (parallel && tasks > 1) {
+    if (tasks > kParallelTasks) {
+      int share = (tasks + kParallelTasks - 1) / kParallelTasks;
+      stage.split(outer, task, outer, share, TailStrategy::GuardWithIf);
+      stage.parallel(task);
+    } else {
+      stage.parallel(outer);
+    }
+  }
   bool row_is_fused = vectorised + 1 == outermost;
   return {stage, row_is_fused ? outer : lower::Kernel::physical(vectorised + 1), true};
 }

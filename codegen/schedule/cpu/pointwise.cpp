@@ -10,7 +10,8 @@ namespace ag::schedule {
 
 void pointwise(lower::Kernel& kernel, const Schedule& schedule) {
   join_results(kernel);
-  for (size_t i = 0; i < kernel.stages.size(); ++i) schedule_stage(kernel, i, schedule.at("parallel") != 0);
+  for (size_t i = 0; i < kernel.stages.size(); ++i)
+    schedule_stage(kernel, i, schedule.at("parallel") != 0);
   for (lower::Reduction& reduction : kernel.reductions) reduction.func.compute_root();
 }
 

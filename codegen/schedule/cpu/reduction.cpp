@@ -2,8 +2,8 @@
 //
 // A reduction whose result is indexed like the rows of the kernel's result (softmax: maximum, sum)
 // is computed per row. Others are computed at the root, in two steps where the domain is large:
-// partial results over the outermost reduced axis in parallel, then their sum. The partition depends
-// on shapes alone, so results do not depend on the number of threads.
+// partial results over the outermost reduced axis in parallel, then their sum. The partition
+// depends on shapes alone, so results do not depend on the number of threads.
 //
 // Parameters: parallel (0 or 1).
 
@@ -35,7 +35,8 @@ const Shape& operand_shape(const lower::Kernel& kernel, const lower::Reduction& 
 // The operand's axis that is innermost in the memory of the largest leaf of that shape.
 int innermost_axis(const lower::Kernel& kernel, const Shape& shape) {
   for (const BufferForm& form : kernel.operand_forms) {
-    if (form.type.shape == shape && !shape.empty()) return form.type.layout.dims(form.type.rank()).back().axis;
+    if (form.type.shape == shape && !shape.empty())
+      return form.type.layout.dims(form.type.rank()).back().axis;
   }
   return static_cast<int>(shape.size()) - 1;
 }
@@ -52,8 +53,9 @@ Var kept_variable(const lower::Reduction& reduction, int axis, int rank) {
 template <class Stage>
 Var vectorise_kept(Stage stage, const Var& variable, int lanes, int64_t extent) {
   Var outer("outer"), lane("lane");
-  stage.split(variable, outer, lane, lanes, extent % lanes == 0 ? Halide::TailStrategy::RoundUp
-                                                                : Halide::TailStrategy::GuardWithIf);
+  stage.split(
+      variable, outer, lane, lanes,
+      extent % lanes == 0 ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf);
   stage.vectorize(lane);
   return outer;
 }
@@ -75,8 +77,10 @@ void schedule_columns(lower::Kernel& kernel, lower::Reduction& reduction, int ax
     vectorise_kept(partial, column, lanes, shape[axis]);
     Var outer = vectorise_kept(partial.update(), column, lanes, shape[axis]);
     std::vector<VarOrRVar> order{Var("lane")};
-    for (size_t i = 0; i + 1 < reduction.variables.size(); ++i) order.push_back(reduction.variables[i]);
+    for (size_t i = 0; i + 1 < reduction.variables.size(); ++i)
+      order.push_back(reduction.variables[i]);
     order.push_back(outer);
+    order.push_back(part);
     partial.update().reorder(order);
     if (parallel) partial.update().parallel(part);
     vectorise_kept(func, column, lanes, shape[axis]);
@@ -116,7 +120,8 @@ bool is_per_row(const lower::Kernel& kernel, const lower::Reduction& reduction) 
   const TensorType& kept = kernel.body.node(reduction.nodes[0]).types[0];
   const TensorType& result = kernel.result_forms[0].type;
   int rows = kept.rank();
-  if (!result.layout.is_row_major() || result.rank() != rows + 1 || kernel.results.size() != 1) return false;
+  if (!result.layout.is_row_major() || result.rank() != rows + 1 || kernel.results.size() != 1)
+    return false;
   return std::equal(kept.shape.begin(), kept.shape.end(), result.shape.begin());
 }
 
@@ -131,7 +136,8 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
     const Shape& shape = operand_shape(kernel, item);
     int innermost = innermost_axis(kernel, shape);
     bool vanishes = std::find(item.axes.begin(), item.axes.end(), innermost) != item.axes.end();
-    bool standard = kernel.body.node(item.nodes[0]).operands.size() == 1;  // a reduction, not a contraction
+    bool standard =
+        kernel.body.node(item.nodes[0]).operands.size() == 1;  // a reduction, not a contraction
     if (row.defined && is_per_row(kernel, item)) {
       item.func.compute_at(row.stage, row.loop);
       if (standard) schedule_row(kernel, item);
