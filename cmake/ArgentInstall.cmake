@@ -18,9 +18,10 @@ function(argent_library)
        CONTENT "// libargent.so consists of the folders' libraries alone.\n")
   add_library(argent_library SHARED ${PROJECT_BINARY_DIR}/argent_library.cpp)
   target_link_libraries(argent_library PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${folders}>")
-  # lld's archives stay inside; every symbol must be found when the library is made.
-  target_link_options(argent_library PRIVATE -Wl,--exclude-libs,liblldELF.a:liblldCommon.a)
-  if(NOT ARGENT_SANITIZE)  # the sanitizers' own symbols come with the program
+  set(exports ${PROJECT_SOURCE_DIR}/cmake/libargent.map)
+  target_link_options(argent_library PRIVATE -Wl,--version-script=${exports})
+  set_property(TARGET argent_library PROPERTY LINK_DEPENDS ${exports})
+  if(NOT ARGENT_SANITIZE)  # with them the program brings symbols; else all must be found here
     target_link_options(argent_library PRIVATE -Wl,-z,defs)
   endif()
   target_compile_features(argent_library INTERFACE cxx_std_20)
