@@ -1,0 +1,23 @@
+// The passes as functions. What each does, and before → after, stands at the head of its file.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+#include "passes/autograd.h"
+
+namespace ag {
+
+Graph dce(const Graph& graph);
+Graph cse(const Graph& graph);
+
+struct ExpandOptions {
+  std::vector<std::string> only;  // names of composites to write out; empty: all
+  std::vector<std::string> keep;  // names of composites to leave whole
+};
+Graph expand_composites(const Graph& graph, const ExpandOptions& options = {});
+
+Graph strip_stop_gradient(const Graph& graph);
+
+}  // namespace ag
