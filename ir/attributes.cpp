@@ -1,6 +1,7 @@
 #include "ir/attributes.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "ir/graph.h"
 #include "ir/print.h"
@@ -65,6 +66,8 @@ bool equal(const AttributeValue& a, const AttributeValue& b) {
   if (auto array = std::get_if<std::shared_ptr<const Array>>(&a)) {
     return **array == *std::get<std::shared_ptr<const Array>>(b);
   }
+  if (auto number = std::get_if<double>(&a))  // -0 and 0 are two numbers, NaN is one
+    return std::bit_cast<uint64_t>(*number) == std::bit_cast<uint64_t>(std::get<double>(b));
   return a == b;
 }
 

@@ -185,7 +185,8 @@ CompileError Lexer::error_at(const Token& token, const std::string& message) con
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
   }
   CompileError error(fmt::format("column {}: {}", column + 1, message));
-  error.at(location_of(token)).excerpt(shown + "\n  " + std::string(offset - from, ' ') + "^");
+  error.at(location_of(token));
+  if (!shown.empty()) error.excerpt(shown + "\n  " + std::string(offset - from, ' ') + "^");
   return error;
 }
 

@@ -1,0 +1,143 @@
+// argent opt: text in, passes, text out.
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "ir/file.h"
+#include "ir/parse.h"
+#include "ir/print.h"
+#include "passes/pass.h"
+#include "tools/command.h"
+
+namespace ag::commands {
+namespace {
+
+struct OptOptions {
+  std::string file, passes, output, dump_dir;
+  bool print_after_all = false, time_passes = false, check_semantics = false;
+  bool no_locations = false, list = false, json = false;
+};
+
+std::string read_text(const std::string& path) {
+  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+  std::vector<std::byte> bytes = read_file(path);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string base_name(const std::string& path) {
+  return path == "-" ? "stdin" : path.substr(path.find_last_of('/') + 1);
+}
+
+void make_directory(const std::string& path) {
+  if (mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return;
+  throw CompileError(fmt::format("cannot make directory {}: {}", path, std::strerror(errno)))
+      .help("choose a --dump-dir below a directory you may write to");
+}
+
+int list_passes(bool json) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const Pass& pass : all_passes()) {
+    if (!json) fmt::print("{:<22} {}\n", pass.name, pass.summary);
+    nlohmann::json parameters = nlohmann::json::object();
+    for (const PassParameter& parameter : pass.parameters) {
+      if (!json) fmt::print("{:<22}   {}: {}\n", "", parameter.name, parameter.summary);
+      parameters[std::string(parameter.name)] = parameter.summary;
+    }
+    rows.push_back({{"name", pass.name}, {"summary", pass.summary}, {"parameters", parameters}});
+  }
+  if (json) fmt::print("{}\n", rows.dump(2));
+  return kSuccess;
+}
+
+struct Timing {
+  std::string pass;
+  double seconds;
+  int nodes;
+};
+
+void print_timings(const std::vector<Timing>& timings) {
+  double total = 0;
+  fmt::print(stderr, "{:>12}  {:>7}  pass\n", "seconds", "nodes");
+  for (const Timing& timing : timings) {
+    fmt::print(stderr, "{:>12.6f}  {:>7}  {}\n", timing.seconds, timing.nodes, timing.pass);
+    total += timing.seconds;
+  }
+  fmt::print(stderr, "{:>12.6f}  {:>7}  total\n", total, "");
+}
+
+std::string json_text(const Graph& graph, const std::vector<Timing>& timings, PrintOptions how) {
+  nlohmann::json passes = nlohmann::json::array();
+  for (const Timing& timing : timings) {
+    passes.push_back({{"pass", timing.pass}, {"seconds", timing.seconds}, {"nodes", timing.nodes}});
+  }
+  return nlohmann::json{{"passes", passes}, {"graph", print(graph, how)}}.dump(2) + "\n";
+}
+
+int run(const OptOptions& options) {
+  if (options.list) return list_passes(options.json);
+  if (options.file.empty()) {
+    throw CompileError("opt: no FILE.ag is given")
+        .help("argent opt FILE.ag --passes=simplify,dce, or '-' for standard input");
+  }
+  std::vector<PassCall> pipeline = parse_pipeline(options.passes);
+  Graph graph = parse(read_text(options.file), base_name(options.file));
+  PrintOptions how{.locations = !options.no_locations};
+  if (!options.dump_dir.empty()) {
+    make_directory(options.dump_dir);
+    write_file(options.dump_dir + "/00-input.ag", print(graph, how));
+  }
+  std::vector<Timing> timings;
+  PipelineOptions settings;
+  settings.check_invariants = true;
+  settings.check_semantics = options.check_semantics;
+  settings.after_each = [&](int index, const PassCall& call, const Graph& after, double seconds) {
+    timings.push_back({std::string(call.pass->name), seconds, after.size()});
+    if (options.print_after_all)
+      fmt::print(stderr, "# after {} ({})\n{}", call.pass->name, index + 1, print(after, how));
+    if (!options.dump_dir.empty()) {
+      write_file(fmt::format("{}/{:02}-{}.ag", options.dump_dir, index + 1, call.pass->name),
+                 print(after, how));
+    }
+  };
+  Graph result = run_pipeline(graph, pipeline, settings);
+  if (options.time_passes && !options.json) print_timings(timings);
+  std::string text = options.json ? json_text(result, timings, how) : print(result, how);
+  if (options.output.empty() || options.output == "-")
+    fmt::print("{}", text);
+  else
+    write_file(options.output, text);
+  return kSuccess;
+}
+
+CommandAction add_options(CLI::App& command) {
+  auto options = std::make_shared<OptOptions>();
+  command.add_option("FILE", options->file, "graph in text form; '-' reads standard input");
+  command.add_option("--passes", options->passes,
+                     "comma-separated passes, as in simplify,grad{of=loss}");
+  command.add_option("-o,--output", options->output, "where the result goes (standard output)");
+  command.add_option("--dump-dir", options->dump_dir, "writes the graph after each pass into DIR");
+  command.add_flag("--print-after-all", options->print_after_all,
+                   "prints the graph after each pass to standard error");
+  command.add_flag("--time-passes", options->time_passes, "prints how long each pass took");
+  command.add_flag("--check-semantics", options->check_semantics,
+                   "runs the interpreter before and after each pass and compares the outputs");
+  command.add_flag("--no-locations", options->no_locations, "prints no source locations");
+  command.add_flag("--list", options->list, "lists the passes and their parameters");
+  command.add_flag("--json", options->json, "prints passes, times and the graph as JSON");
+  return [options] { return run(*options); };
+}
+
+}  // namespace
+
+const Command opt{
+    "opt", "run passes over a graph in text form", add_options,
+    "  argent opt net.ag --passes=simplify,cse,dce\n"
+    "  argent opt net.ag --passes='grad{of=loss},simplify,dce' --check-semantics\n"
+    "  argent opt net.ag --passes=simplify,dce --print-after-all --time-passes --dump-dir=dump\n"
+    "  argent opt --list"};
+
+}  // namespace ag::commands
