@@ -1,0 +1,65 @@
+// Published networks and the networks of the course, written in the DSL. Parameter names are those
+// of torchvision (of akamaster/pytorch_resnet_cifar10 for the CIFAR ResNets), so published weights
+// load by name.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "frontend/model.h"
+
+namespace ag {
+
+// One file per family. `classes` is the width of the last layer.
+Tensor fc_baseline(Tensor image, int64_t classes);
+Tensor lenet5(Tensor image, int64_t classes);
+Tensor simple_cnn(Tensor image, int64_t classes);
+Tensor deeper_cnn(Tensor image, int64_t classes);
+Tensor modern_cnn(Tensor image, int64_t classes);
+Tensor temporal_cnn(Tensor signal, int64_t classes);
+Tensor volume_cnn(Tensor volume, int64_t classes);
+Tensor resnet20_cifar(Tensor image, int64_t classes);
+Tensor resnet32_cifar(Tensor image, int64_t classes);
+Tensor resnet44_cifar(Tensor image, int64_t classes);
+Tensor resnet56_cifar(Tensor image, int64_t classes);
+Tensor resnet110_cifar(Tensor image, int64_t classes);
+Tensor resnet18(Tensor image, int64_t classes);
+Tensor resnet34(Tensor image, int64_t classes);
+Tensor resnet50(Tensor image, int64_t classes);
+Tensor resnet101(Tensor image, int64_t classes);
+Tensor resnet152(Tensor image, int64_t classes);
+Tensor alexnet(Tensor image, int64_t classes);
+Tensor vgg11(Tensor image, int64_t classes);
+Tensor vgg13(Tensor image, int64_t classes);
+Tensor vgg16(Tensor image, int64_t classes);
+Tensor vgg19(Tensor image, int64_t classes);
+Tensor vgg11_bn(Tensor image, int64_t classes);
+Tensor vgg13_bn(Tensor image, int64_t classes);
+Tensor vgg16_bn(Tensor image, int64_t classes);
+Tensor vgg19_bn(Tensor image, int64_t classes);
+Tensor squeezenet1_0(Tensor image, int64_t classes);
+Tensor squeezenet1_1(Tensor image, int64_t classes);
+Tensor mobilenet_v1(Tensor image, int64_t classes);
+Tensor mobilenet_v2(Tensor image, int64_t classes);
+Tensor densenet121(Tensor image, int64_t classes);
+Tensor densenet169(Tensor image, int64_t classes);
+Tensor densenet201(Tensor image, int64_t classes);
+
+struct ZooEntry {
+  std::string_view name;
+  Tensor (*function)(Tensor, int64_t classes);
+  std::string_view input;  // its name: "image", "signal", "volume"
+  Shape shape;             // of one example, without the batch
+  int64_t classes;
+  int64_t parameters;  // published count, or the count of the definition where none is published
+  double gmacs;        // published multiply-accumulates of one example, 1e9; 0: none published
+  std::string_view source;
+};
+
+std::span<const ZooEntry> zoo();
+// Throws CompileError, with the nearest names, when there is no such network.
+const ZooEntry& zoo_entry(std::string_view name);
+// The entry as a network; classes = 0 means its own number.
+Model zoo_model(std::string_view name, int64_t batch = 1, int64_t classes = 0);
+
+}  // namespace ag
