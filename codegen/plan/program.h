@@ -113,7 +113,9 @@ struct Program {
   int64_t prepare_arena_bytes = 0;
   int64_t prepare_scratch_bytes = 0;
   int64_t prepared_bytes = 0;
-  Blob state, parameters, constants;    // null: empty
+  Blob state, parameters, constants;  // null: empty
+  // Set by bake_weights (codegen/link) in place of the prepare steps; `parameters` are then fixed.
+  Blob prepared;
   std::map<std::string, Blob> kernels;  // symbol -> bytes of an ELF object that defines it
 };
 

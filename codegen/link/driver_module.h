@@ -1,0 +1,21 @@
+// The program's own code: one function per entry that calls its kernels in order, and the tables
+// the runtime reads.
+#pragma once
+
+#include <string>
+
+#include "codegen/link/image_tables.h"
+#include "codegen/plan/program.h"
+#include "codegen/target.h"
+
+namespace ag {
+
+// The exported function of a program's library: "lenet5_model".
+std::string model_symbol(const plan::Program& program);
+
+// A relocatable object that defines model_symbol() and refers to the program's kernels and to the
+// runtime. Each call carries the user's file and line, inside an inlined function named after the
+// layer, so that debuggers and profilers speak of layers.
+std::string driver_object(const plan::Program& program, const Target& target, Blobs blobs);
+
+}  // namespace ag

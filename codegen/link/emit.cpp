@@ -1,0 +1,113 @@
+#include "codegen/link/emit.h"
+
+#include <filesystem>
+#include <set>
+
+#include "codegen/link/check_program.h"
+#include "codegen/link/driver_module.h"
+#include "codegen/link/embedded.h"
+#include "codegen/link/header_text.h"
+#include "codegen/link/loaded_program.h"
+#include "codegen/link/object_linker.h"
+#include "codegen/target.h"
+#include "ir/diagnostics.h"
+#include "ir/file.h"
+
+namespace ag {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The symbol under which the libraries of a process share their thread pool.
+constexpr const char* kPoolSymbol = "argent_thread_pool_v1";
+constexpr const char* kGenericModel = "argent_model";
+
+// Driver, kernels and runtime; `driver` must outlive the result.
+std::vector<ObjectFile> objects_of(const plan::Program& program, const Target& target,
+                                   const std::string& driver) {
+  std::vector<ObjectFile> objects = {{"driver", driver}};
+  std::set<const std::string*> added;  // one object may define several kernels
+  for (const auto& [symbol, object] : program.kernels) {
+    if (added.insert(object.get()).second) objects.push_back({symbol, *object});
+  }
+  objects.push_back({"runtime", embedded_runtime(target).runtime});
+  return objects;
+}
+
+// Links once more than an archive needs: an undefined symbol shows now, not at the user's.
+void require_complete(const Target& target, const std::string& object,
+                      const plan::Program& program) {
+  link_shared(target, object, program.name, model_symbol(program), "");
+}
+
+struct Extension {
+  std::string_view text;
+  EmitKind kind;
+};
+constexpr Extension kExtensions[] = {{".so", EmitKind::shared_library},
+                                     {".a", EmitKind::static_library},
+                                     {".o", EmitKind::object},
+                                     {".h", EmitKind::header}};
+
+bool is_library(EmitKind kind) {
+  return kind == EmitKind::shared_library || kind == EmitKind::static_library ||
+         kind == EmitKind::object;
+}
+
+}  // namespace
+
+plan::Program bake_weights(const plan::Program& program) {
+  if (program.prepare.empty() || !is_runnable(find_target(program.target))) return program;
+  plan::Program baked = program;
+  baked.prepared =
+      std::make_shared<const std::string>(LoadedProgram::in_memory(program)->prepared_bytes());
+  baked.prepare.clear();
+  return baked;
+}
+
+std::string emit(const plan::Program& program, EmitKind kind, const std::string& file_name) {
+  const Target& target = find_target(program.target);
+  check_program(program);
+  if (kind == EmitKind::header) return header_text(program);
+  const std::string driver = driver_object(program, target, Blobs::embedded);
+  std::vector<ObjectFile> objects = objects_of(program, target, driver);
+  const std::string symbol = model_symbol(program);
+  if (kind == EmitKind::executable) {
+    objects.insert(objects.begin(), {"program", embedded_runtime(target).program});
+    return link_executable(target, objects, symbol, kGenericModel);
+  }
+  const std::string object = merge_objects(target, objects, {symbol, kPoolSymbol});
+  switch (kind) {
+    case EmitKind::shared_library:
+      return link_shared(target, object, file_name, symbol, kGenericModel);
+    case EmitKind::static_library:
+      require_complete(target, object, program);
+      return make_archive(object, program.name + ".o");
+    default: require_complete(target, object, program); return object;
+  }
+}
+
+void emit_file(const plan::Program& program, EmitKind kind, const std::string& path) {
+  const std::string bytes = emit(program, kind, fs::path(path).filename().string());
+  write_file(path, bytes);
+  if (kind == EmitKind::executable || kind == EmitKind::shared_library) {
+    std::error_code error;
+    fs::permissions(path, fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec,
+                    fs::perm_options::add, error);
+    if (error) {
+      throw CompileError(fmt::format("cannot make {} executable: {}", path, error.message()));
+    }
+  }
+  if (is_library(kind)) {
+    write_file(fs::path(path).replace_extension(".h").string(), header_text(program));
+  }
+}
+
+EmitKind emit_kind_of(std::string_view path) {
+  for (const Extension& extension : kExtensions) {
+    if (path.ends_with(extension.text)) return extension.kind;
+  }
+  return EmitKind::executable;
+}
+
+}  // namespace ag

@@ -1,0 +1,35 @@
+// Programs as files: libraries, objects, headers, standalone programs.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "codegen/plan/program.h"
+
+namespace ag {
+
+enum class EmitKind {
+  shared_library,  // NAME.so: exports NAME_model and argent_model
+  static_library,  // NAME.a: defines NAME_model
+  object,          // NAME.o: the same, as one object
+  header,          // NAME.h: the C ABI and typed calls
+  executable,      // ./NAME in.npy out.npy, ./NAME --bench
+};
+
+// Runs the program's prepare steps here and now, so that the result ships prepared weights and no
+// plain ones it does not read. A program for another machine, or without prepare steps, is
+// returned as it is: its weights are prepared when the library is opened.
+plan::Program bake_weights(const plan::Program& program);
+
+// The bytes of a file. `file_name` is the library's own name (its soname). The same program gives
+// the same bytes each time. Throws CompileError when this Argent cannot link for the target.
+std::string emit(const plan::Program& program, EmitKind kind, const std::string& file_name);
+
+// Writes a file, aside and renamed; a library's header is written beside it. Throws CompileError
+// when the path cannot be written.
+void emit_file(const plan::Program& program, EmitKind kind, const std::string& path);
+
+// The kind a file name stands for: .so, .a, .o, .h, none for an executable.
+EmitKind emit_kind_of(std::string_view path);
+
+}  // namespace ag

@@ -1,0 +1,14 @@
+// The C header of a compiled library.
+#pragma once
+
+#include <string>
+
+#include "codegen/plan/program.h"
+
+namespace ag {
+
+// Self-contained: the C ABI (once per translation unit, however many such headers it reads) and
+// typed inline calls for each entry: NAME_open(), NAME_forward_b1(instance, image, logits).
+std::string header_text(const plan::Program& program);
+
+}  // namespace ag

@@ -1,0 +1,212 @@
+#include "codegen/link/object_linker.h"
+
+#include <lld/Common/Driver.h>
+#include <llvm/BinaryFormat/Magic.h>
+#include <llvm/ObjCopy/ConfigManager.h>
+#include <llvm/ObjCopy/ObjCopy.h>
+#include <llvm/Object/ArchiveWriter.h>
+#include <llvm/Object/Binary.h>
+#include <llvm/Support/MemoryBuffer.h>
+#include <llvm/Support/raw_ostream.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+
+#include "codegen/link/embedded.h"
+#include "ir/diagnostics.h"
+
+LLD_HAS_DRIVER(elf)
+
+namespace ag {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What lld reads and writes; removed at the end.
+class WorkFolder {
+ public:
+  WorkFolder() {
+    std::error_code error;
+    const fs::path parent = fs::temp_directory_path(error);
+    std::string pattern = ((error ? fs::path("/tmp") : parent) / "argent-link-XXXXXX").string();
+    if (!mkdtemp(pattern.data())) {
+      throw CompileError(fmt::format("cannot make a folder for linking: {}", pattern))
+          .help("set TMPDIR to a folder that can be written");
+    }
+    path_ = pattern;
+  }
+  ~WorkFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+
+  std::string path(const std::string& name) const { return (path_ / name).string(); }
+
+  std::string add(const std::string& name, std::string_view bytes) const {
+    std::ofstream file(path(name), std::ios::binary);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    file.close();
+    if (!file) {
+      throw CompileError(
+          fmt::format("cannot write {} bytes for linking to {}", bytes.size(), path(name)))
+          .help("make room there, or set TMPDIR to another folder");
+    }
+    return path(name);
+  }
+
+  std::string read(const std::string& name) const {
+    auto buffer = llvm::MemoryBuffer::getFile(path(name));
+    if (!buffer) internal_error("lld left no {}", name);
+    return (*buffer)->getBuffer().str();
+  }
+
+ private:
+  fs::path path_;
+};
+
+std::vector<std::string> add_all(const WorkFolder& folder, const std::vector<ObjectFile>& objects) {
+  std::vector<std::string> paths;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    paths.push_back(folder.add(fmt::format("{}.o", i), objects[i].bytes));
+  }
+  return paths;
+}
+
+std::string names_of(const std::vector<ObjectFile>& objects) {
+  std::string names;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    names += fmt::format("{}{}.o is {}", i ? ", " : "", i, objects[i].name);
+  }
+  return names;
+}
+
+// lld keeps its state in globals: one link at a time.
+void run_lld(const std::vector<std::string>& arguments, const std::vector<ObjectFile>& objects) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  std::vector<const char*> pointers = {"ld.lld"};
+  for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+  std::string output;
+  llvm::raw_string_ostream stream(output);
+  const lld::Result result = lld::lldMain(pointers, stream, stream, {{lld::Gnu, &lld::elf::link}});
+  if (result.retCode != 0) {
+    internal_error("lld: {}({})", stream.str(), names_of(objects));
+  }
+}
+
+const char* emulation(const Target& target) {
+  return target.architecture == Architecture::x86_64 ? "elf_x86_64" : "aarch64linux";
+}
+
+template <class T>
+T expect(llvm::Expected<T> value, const char* action) {
+  if (value) return std::move(*value);
+  internal_error("{}: {}", action, llvm::toString(value.takeError()));
+}
+
+std::string localize(const std::string& bytes, const std::vector<std::string>& global_symbols) {
+  llvm::objcopy::ConfigManager config;
+  config.Common.InputFilename = config.Common.OutputFilename = "merged.o";
+  for (const std::string& symbol : global_symbols) {
+    auto pattern = llvm::objcopy::NameOrPattern::create(symbol, llvm::objcopy::MatchStyle::Literal,
+                                                        [](llvm::Error error) { return error; });
+    if (auto error = config.Common.SymbolsToKeepGlobal.addMatcher(std::move(pattern))) {
+      internal_error("objcopy: {}", llvm::toString(std::move(error)));
+    }
+  }
+  const auto buffer = llvm::MemoryBuffer::getMemBuffer(bytes, "merged.o", false);
+  const auto binary = expect(llvm::object::createBinary(*buffer), "reading the merged object");
+  llvm::SmallVector<char, 0> result;
+  llvm::raw_svector_ostream stream(result);
+  if (auto error = llvm::objcopy::executeObjcopyOnBinary(config, *binary, stream)) {
+    internal_error("objcopy: {}", llvm::toString(std::move(error)));
+  }
+  return std::string(result.data(), result.size());
+}
+
+// Options of a final link; the stand-ins for libc and libm come last, each needed only if used.
+std::vector<std::string> final_options(const Target& target, const WorkFolder& folder,
+                                       const std::string& symbol, const std::string& alias) {
+  std::vector<std::string> options = {"-m",
+                                      emulation(target),
+                                      "-o",
+                                      folder.path("out"),
+                                      "-z",
+                                      "defs",
+                                      "-z",
+                                      "relro",
+                                      "-z",
+                                      "now",
+                                      "-z",
+                                      "noexecstack",
+                                      "--hash-style=gnu",
+                                      "--build-id=sha1",
+                                      "--gc-sections",
+                                      "--threads=1"};
+  if (!alias.empty()) options.push_back(fmt::format("--defsym={}={}", alias, symbol));
+  return options;
+}
+
+void add_libraries(std::vector<std::string>& options, const WorkFolder& folder,
+                   const EmbeddedRuntime& runtime) {
+  options.push_back("--as-needed");
+  options.push_back(folder.add("libc.so.6", runtime.libc));
+  options.push_back(folder.add("libm.so.6", runtime.libm));
+}
+
+}  // namespace
+
+std::string merge_objects(const Target& target, const std::vector<ObjectFile>& objects,
+                          const std::vector<std::string>& global_symbols) {
+  const WorkFolder folder;
+  std::vector<std::string> options = {"-m", emulation(target),  "-r",
+                                      "-o", folder.path("out"), "--threads=1"};
+  for (const std::string& path : add_all(folder, objects)) options.push_back(path);
+  run_lld(options, objects);
+  return localize(folder.read("out"), global_symbols);
+}
+
+std::string link_shared(const Target& target, std::string_view object, const std::string& soname,
+                        const std::string& symbol, const std::string& alias) {
+  const WorkFolder folder;
+  const std::vector<ObjectFile> objects = {{soname, object}};
+  std::vector<std::string> options = final_options(target, folder, symbol, alias);
+  options.insert(options.end(), {"-shared", "-soname", soname});
+  for (const std::string& path : add_all(folder, objects)) options.push_back(path);
+  add_libraries(options, folder, embedded_runtime(target));
+  run_lld(options, objects);
+  return folder.read("out");
+}
+
+std::string link_executable(const Target& target, const std::vector<ObjectFile>& objects,
+                            const std::string& symbol, const std::string& alias) {
+  const WorkFolder folder;
+  const bool x86 = target.architecture == Architecture::x86_64;
+  std::vector<std::string> options = final_options(target, folder, symbol, alias);
+  options.insert(options.end(),
+                 {"-pie", "-e", "_start", "--dynamic-linker",
+                  x86 ? "/lib64/ld-linux-x86-64.so.2" : "/lib/ld-linux-aarch64.so.1"});
+  for (const std::string& path : add_all(folder, objects)) options.push_back(path);
+  add_libraries(options, folder, embedded_runtime(target));
+  run_lld(options, objects);
+  return folder.read("out");
+}
+
+std::string make_archive(std::string_view object, const std::string& member) {
+  const auto buffer =
+      llvm::MemoryBuffer::getMemBuffer({object.data(), object.size()}, member, false);
+  std::vector<llvm::NewArchiveMember> members;
+  members.emplace_back(buffer->getMemBufferRef());
+  auto archive =
+      expect(llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NormalSymtab,
+                                        llvm::object::Archive::K_GNU, /*Deterministic=*/true,
+                                        /*Thin=*/false),
+             "making an archive");
+  return archive->getBuffer().str();
+}
+
+}  // namespace ag
