@@ -1,5 +1,6 @@
 #include "codegen/link/object_linker.h"
 
+#include <fcntl.h>
 #include <lld/Common/Driver.h>
 #include <llvm/BinaryFormat/Magic.h>
 #include <llvm/ObjCopy/ConfigManager.h>
@@ -8,11 +9,14 @@
 #include <llvm/Object/Binary.h>
 #include <llvm/Support/MemoryBuffer.h>
 #include <llvm/Support/raw_ostream.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 
 #include "codegen/link/embedded.h"
 #include "ir/diagnostics.h"
@@ -84,17 +88,44 @@ std::string names_of(const std::vector<ObjectFile>& objects) {
   return names;
 }
 
-// lld keeps its state in globals: one link at a time.
-void run_lld(const std::vector<std::string>& arguments, const std::vector<ObjectFile>& objects) {
-  static std::mutex mutex;
-  const std::lock_guard lock(mutex);
-  std::vector<const char*> pointers = {"ld.lld"};
-  for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+// Runs lld and writes what it says to `pipe`; the process ends with its code.
+[[noreturn]] void lld_process(const std::vector<const char*>& arguments, int pipe) {
   std::string output;
   llvm::raw_string_ostream stream(output);
-  const lld::Result result = lld::lldMain(pointers, stream, stream, {{lld::Gnu, &lld::elf::link}});
-  if (result.retCode != 0) {
-    internal_error("lld: {}({})", stream.str(), names_of(objects));
+  const lld::Result result = lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
+  const std::string& text = stream.str();
+  const ssize_t written = write(pipe, text.data(), text.size());
+  _exit(written < 0 ? 1 : result.retCode);
+}
+
+std::string read_pipe(int pipe) {
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got; (got = read(pipe, buffer, sizeof buffer)) != 0;) {
+    if (got > 0) text.append(buffer, static_cast<size_t>(got));
+    if (got < 0 && errno != EINTR) break;
+  }
+  return text;
+}
+
+// Each link is a process of its own: lld 19 keeps pointers of one link in globals and uses them in
+// the next (a relocatable link after a final one crashes).
+void run_lld(const std::vector<std::string>& arguments, const std::vector<ObjectFile>& objects) {
+  std::vector<const char*> pointers = {"ld.lld"};
+  for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) internal_error("lld: no pipe: {}", std::strerror(errno));
+  const pid_t child = fork();
+  if (child == 0) lld_process(pointers, ends[1]);
+  const int fork_error = errno;
+  close(ends[1]);
+  const std::string output = child < 0 ? std::strerror(fork_error) : read_pipe(ends[0]);
+  close(ends[0]);
+  int status = 1;
+  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) {
+    internal_error("lld ended with status {}: {} ({})", status, output, names_of(objects));
   }
 }
 
@@ -108,24 +139,42 @@ T expect(llvm::Expected<T> value, const char* action) {
   internal_error("{}: {}", action, llvm::toString(value.takeError()));
 }
 
-std::string localize(const std::string& bytes, const std::vector<std::string>& global_symbols) {
-  llvm::objcopy::ConfigManager config;
-  config.Common.InputFilename = config.Common.OutputFilename = "merged.o";
-  for (const std::string& symbol : global_symbols) {
-    auto pattern = llvm::objcopy::NameOrPattern::create(symbol, llvm::objcopy::MatchStyle::Literal,
-                                                        [](llvm::Error error) { return error; });
-    if (auto error = config.Common.SymbolsToKeepGlobal.addMatcher(std::move(pattern))) {
-      internal_error("objcopy: {}", llvm::toString(std::move(error)));
-    }
+void add_name(llvm::objcopy::NameMatcher& matcher, const std::string& symbol) {
+  auto pattern = llvm::objcopy::NameOrPattern::create(symbol, llvm::objcopy::MatchStyle::Literal,
+                                                      [](llvm::Error error) { return error; });
+  if (auto error = matcher.addMatcher(std::move(pattern))) {
+    internal_error("objcopy: {}", llvm::toString(std::move(error)));
   }
-  const auto buffer = llvm::MemoryBuffer::getMemBuffer(bytes, "merged.o", false);
-  const auto binary = expect(llvm::object::createBinary(*buffer), "reading the merged object");
+}
+
+std::string objcopy(std::string_view bytes, llvm::objcopy::ConfigManager& config) {
+  config.Common.InputFilename = config.Common.OutputFilename = "object";
+  const auto buffer =
+      llvm::MemoryBuffer::getMemBuffer({bytes.data(), bytes.size()}, "object", false);
+  const auto binary = expect(llvm::object::createBinary(*buffer), "reading an object");
   llvm::SmallVector<char, 0> result;
   llvm::raw_svector_ostream stream(result);
   if (auto error = llvm::objcopy::executeObjcopyOnBinary(config, *binary, stream)) {
     internal_error("objcopy: {}", llvm::toString(std::move(error)));
   }
   return std::string(result.data(), result.size());
+}
+
+std::string localize(const std::string& bytes, const std::vector<std::string>& global_symbols) {
+  llvm::objcopy::ConfigManager config;
+  for (const std::string& symbol : global_symbols) {
+    add_name(config.Common.SymbolsToKeepGlobal, symbol);
+  }
+  return objcopy(bytes, config);
+}
+
+// GCC's objects name this symbol without a need, and lld 19 crashes on it in a relocatable link.
+constexpr const char* kGotSymbol = "_GLOBAL_OFFSET_TABLE_";
+
+std::string without_got_symbol(std::string_view bytes) {
+  llvm::objcopy::ConfigManager config;
+  add_name(config.Common.SymbolsToRemove, kGotSymbol);
+  return objcopy(bytes, config);
 }
 
 // Options of a final link; the stand-ins for libc and libm come last, each needed only if used.
@@ -165,7 +214,12 @@ std::string merge_objects(const Target& target, const std::vector<ObjectFile>& o
   const WorkFolder folder;
   std::vector<std::string> options = {"-m", emulation(target),  "-r",
                                       "-o", folder.path("out"), "--threads=1"};
-  for (const std::string& path : add_all(folder, objects)) options.push_back(path);
+  for (size_t i = 0; i < objects.size(); ++i) {
+    const std::string_view bytes = objects[i].bytes;
+    const bool names_got = bytes.find(kGotSymbol) != std::string_view::npos;
+    options.push_back(folder.add(fmt::format("{}.o", i),
+                                 names_got ? without_got_symbol(bytes) : std::string(bytes)));
+  }
   run_lld(options, objects);
   return localize(folder.read("out"), global_symbols);
 }

@@ -1,12 +1,14 @@
 // Programs linked into this process.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cmath>
+#include <functional>
 #include <thread>
 
 #include "codegen/target.h"
-#include "link_program.h"
 #include "runtime/argent_abi.h"
+#include "tests/unit/link_program.h"
 
 using namespace ag;
 using namespace ag::test;
@@ -48,7 +50,8 @@ TEST_CASE("entries run in memory, with one thread and with several") {
       REQUIRE(out.size() == 1);
       for (int64_t i = 0; i < 32; ++i) REQUIRE(out[0].get_double(i) == 4 * image.get_double(i));
     }
-    const std::vector<Array> sums = instance.run(loaded->entry_index("add"), std::vector{ramp({8})});
+    const std::vector<Array> sums =
+        instance.run(loaded->entry_index("add"), std::vector{ramp({8})});
     CHECK(error_of(sums[0], 3) < 1e-5);
     CHECK(instance.scratch_overflows() == 0);
   }
@@ -98,16 +101,17 @@ TEST_CASE("baked weights are prepared and fixed") {
 TEST_CASE("wrong arguments are refused with both values") {
   auto loaded = LoadedProgram::in_memory(program());
   ProgramInstance instance = loaded->instance();
-  CHECK(message_of([&] { instance.run(0, std::vector{ramp({8, 4})}); }) ==
-        "forward_b4: 'image' has shape [4,8], but [8,4] was given");
-  CHECK(message_of([&] { instance.run(0, std::vector{Array(DType::f64, {4, 8})}); }) ==
-        "forward_b4: 'image' is f32, but f64 (0) was given");
+  CHECK(message_of([&] {
+          instance.run(0, std::vector{ramp({8, 4})});
+        }) == "forward_b4: 'image' has shape [4,8], but [8,4] was given");
+  CHECK(message_of([&] {
+          instance.run(0, std::vector{Array(DType::f64, {4, 8})});
+        }) == "forward_b4: 'image' is f32, but f64 (0) was given");
   CHECK(message_of([&] { instance.run(0, std::vector<Array>{}); }) ==
         "forward_b4 takes 1 inputs and 1 outputs, but 0 and 1 were given");
   CHECK(message_of([&] { instance.set("bias", ramp({9})); }) ==
         "tiny: 'bias' has shape [8], but [9] was given");
-  CHECK(message_of([&] { loaded->entry_index("backward"); }) ==
-        "tiny has no function 'backward'");
+  CHECK(message_of([&] { loaded->entry_index("backward"); }) == "tiny has no function 'backward'");
   CHECK(message_of([&] { loaded->instance(0); }) ==
         "tiny: 0 threads asked for; possible are 1 to 256");
 }

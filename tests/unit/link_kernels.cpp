@@ -63,8 +63,8 @@ int test_count(void*, halide_buffer_t* counter) {
 // out = in + bias, element by element.
 int test_add(void*, halide_buffer_t* in, halide_buffer_t* bias, halide_buffer_t* out) {
   for (int i = 0; i < out->dim[0].extent; ++i) {
-    reinterpret_cast<float*>(out->host)[i] = reinterpret_cast<const float*>(in->host)[i] +
-                                             reinterpret_cast<const float*>(bias->host)[i];
+    reinterpret_cast<float*>(out->host)[i] =
+        reinterpret_cast<const float*>(in->host)[i] + reinterpret_cast<const float*>(bias->host)[i];
   }
   return 0;
 }

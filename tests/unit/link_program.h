@@ -1,8 +1,9 @@
-// A planned program made by hand for the tests of codegen/link. Its kernels are in link_kernels.cpp.
+// A planned program made by hand for the tests of codegen/link. Its kernels are in
+// link_kernels.cpp.
 //
-//   forward_b4: scaled[4,8] = 2 · (2 · image), through an arena buffer with a halo; counts its calls
-//   add:        sum[8] = exp(vector) + 2 · bias, where 2 · bias is prepared
-//   fail:       a kernel that fails in row 3
+//   forward_b4: scaled[4,8] = 2 · (2 · image), through an arena buffer with a halo; counts its
+//   calls add:        sum[8] = exp(vector) + 2 · bias, where 2 · bias is prepared fail:       a
+//   kernel that fails in row 3
 #pragma once
 
 #include <cstdlib>
@@ -30,8 +31,18 @@ inline plan::Blob kernels_for(const std::string& target) {
 // Tensors and buffers of the program, by name.
 enum TensorIndex { kImage, kScaled, kVector, kSum, kBias, kCounter, kBad };
 enum BufferIndex {
-  kImageBuffer, kMiddle, kScaledBuffer, kVectorBuffer, kExponent, kSumBuffer, kBiasBuffer,
-  kPreparedBias, kCounterBuffer, kBadBuffer, kBias2d, kPreparedBias2d,
+  kImageBuffer,
+  kMiddle,
+  kScaledBuffer,
+  kVectorBuffer,
+  kExponent,
+  kSumBuffer,
+  kBiasBuffer,
+  kPreparedBias,
+  kCounterBuffer,
+  kBadBuffer,
+  kBias2d,
+  kPreparedBias2d,
 };
 
 inline plan::Step kernel_step(const std::string& kernel, std::vector<int> buffers, Location where) {
@@ -86,15 +97,21 @@ inline plan::Program tiny_program(const std::string& name, const std::string& ta
   halo.boxes = {{-4, {{1, 1}, {4, 10}}}, {8 * 4, {{1, 1}, {4, 10}}}};
   halo.name = "zero halo";
   const Location conv1("net.cpp", 12, "conv1"), conv2("net.cpp", 13, "layer1.0.conv2");
-  p.entries.push_back({"forward_b4", {kImage}, {kScaled},
+  p.entries.push_back({"forward_b4",
+                       {kImage},
+                       {kScaled},
                        {halo, kernel_step("test_scale", {kImageBuffer, kMiddle}, conv1),
                         kernel_step("test_scale", {kMiddle, kScaledBuffer}, conv2),
                         kernel_step("test_count", {kCounterBuffer}, {})},
-                       256, 0});
-  p.entries.push_back({"add", {kVector}, {kSum},
+                       256,
+                       0});
+  p.entries.push_back({"add",
+                       {kVector},
+                       {kSum},
                        {kernel_step("test_exp", {kVectorBuffer, kExponent}, conv1),
                         kernel_step("test_add", {kExponent, kPreparedBias, kSumBuffer}, conv2)},
-                       64, 64});
+                       64,
+                       64});
   p.entries.push_back({"fail", {}, {kBad}, {kernel_step("test_fail", {kBadBuffer}, conv2)}, 0, 0});
   p.prepare = {kernel_step("test_scale", {kBias2d, kPreparedBias2d}, conv1)};
   p.prepared_bytes = 32;

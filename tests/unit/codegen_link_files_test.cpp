@@ -1,0 +1,253 @@
+// Libraries, archives and programs on disk.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "codegen/target.h"
+#include "frontend/weights/npy.h"
+#include "tests/unit/link_program.h"
+
+using namespace ag;
+using namespace ag::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A folder of this test's own, removed at its end.
+struct Folder {
+  Folder() : path(fs::temp_directory_path() / fmt::format("argent-link-test-{}", getpid())) {
+    fs::create_directories(path);
+  }
+  ~Folder() { fs::remove_all(path); }
+  std::string file(const std::string& name) const { return (path / name).string(); }
+  fs::path path;
+};
+
+struct Outcome {
+  int code;
+  std::string output;  // stdout and stderr
+};
+
+Outcome shell(const std::string& command) {
+  Outcome outcome{-1, ""};
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  REQUIRE(pipe);
+  char buffer[4096];
+  while (const size_t got = fread(buffer, 1, sizeof buffer, pipe))
+    outcome.output.append(buffer, got);
+  const int status = pclose(pipe);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return outcome;
+}
+
+void run_or_fail(const std::string& command) {
+  const Outcome outcome = shell(command);
+  INFO(command, "\n", outcome.output);
+  REQUIRE(outcome.code == 0);
+}
+
+std::string host() { return std::string(host_target().name); }
+
+std::string bytes_of(const std::string& path) {
+  const std::vector<std::byte> bytes = read_file(path);
+  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+std::set<std::string> words(const std::string& text) {
+  std::istringstream stream(text);
+  std::set<std::string> result;
+  for (std::string word; stream >> word;) result.insert(word);
+  return result;
+}
+
+const char* kClient = R"(
+#include <math.h>
+#include <stdio.h>
+#include "alpha.h"
+#include "beta.h"
+int main(void) {
+  float vector[8], a[8], b[8], image[32], scaled[32];
+  argent_error error;
+  argent_network* alpha = alpha_open(&error);
+  argent_network* beta = beta_open(&error);
+  argent_instance* first = argent_create(alpha, 2, &error);
+  argent_instance* second = argent_create(beta, 2, &error);
+  int i;
+  if (!first || !second) return 2;
+  for (i = 0; i < 8; ++i) vector[i] = (float)i / 4;
+  for (i = 0; i < 32; ++i) image[i] = (float)i;
+  if (alpha_add(first, vector, a) != ARGENT_OK) return 3;
+  if (beta_add(second, vector, b) != ARGENT_OK) return 4;
+  if (alpha_forward_b4(first, image, scaled) != ARGENT_OK) return 5;
+  if (beta_forward_b4(second, image, scaled) != ARGENT_OK) return 6;
+  for (i = 0; i < 8; ++i) {
+    if (fabsf(a[i] - expf(vector[i]) - 2.0f) > 1e-4f) return 7;
+    if (fabsf(b[i] - expf(vector[i]) - 14.0f) > 1e-4f) return 8;
+  }
+  for (i = 0; i < 32; ++i) if (scaled[i] != 4 * image[i]) return 9;
+  if (alpha_fail(first, a) != ARGENT_KERNEL_FAILED) return 10;
+  puts(argent_message(first));
+  if (argent_destroy(first) || argent_destroy(second)) return 11;
+  return argent_close(alpha) || argent_close(beta);
+}
+)";
+
+}  // namespace
+
+TEST_CASE("a shared library exports its ABI, needs libc and libm only, and is the same twice") {
+  const Folder folder;
+  const std::string path = folder.file("alpha.so");
+  const plan::Program program = bake_weights(tiny_program("alpha", host(), 1));
+  emit_file(program, EmitKind::shared_library, path);
+  CHECK(bytes_of(path) == emit(program, EmitKind::shared_library, "alpha.so"));
+
+  const Outcome exports = shell("nm -D --defined-only --format=just-symbols " + path);
+  CHECK(words(exports.output) ==
+        std::set<std::string>{"alpha_model", "argent_model", "argent_thread_pool_v1"});
+  const Outcome dynamic = shell("readelf -d " + path + " | grep NEEDED");
+  CHECK(dynamic.output.find("libc.so.6") != std::string::npos);
+  for (const std::string& word : words(dynamic.output)) {
+    if (word.front() == '[') CHECK((word == "[libc.so.6]" || word == "[libm.so.6]"));
+  }
+  CHECK(shell("readelf -lW " + path).output.find("GNU_STACK") != std::string::npos);
+  CHECK(shell("readelf -lW " + path + " | grep GNU_STACK").output.find("RWE") == std::string::npos);
+
+  auto loaded = LoadedProgram::from_file(path);
+  CHECK(std::string(loaded->library().name) == "alpha");
+  ProgramInstance instance = loaded->instance(2);
+  const Array image = ramp({4, 8});
+  for (int i = 0; i < 50; ++i) {
+    CHECK(instance.run(0, std::vector{image})[0].get_double(31) == 4 * image.get_double(31));
+  }
+  const Array sum = instance.run(1, std::vector{ramp({8})})[0];
+  CHECK(sum.get_double(4) == doctest::Approx(std::exp(1.0) + 2));
+}
+
+TEST_CASE("call sites carry the user's lines and layers") {
+  const Folder folder;
+  emit_file(tiny_program("alpha", host(), 1), EmitKind::shared_library, folder.file("alpha.so"));
+  const std::string dump =
+      shell("readelf --debug-dump=decodedline " + folder.file("alpha.so")).output;
+  CHECK(dump.find("net.cpp") != std::string::npos);
+  const std::string info = shell("readelf --debug-dump=info " + folder.file("alpha.so")).output;
+  CHECK(info.find("layer1.0.conv2") != std::string::npos);
+  CHECK(info.find("DW_TAG_inlined_subroutine") != std::string::npos);
+}
+
+TEST_CASE("two networks link into one C program, as archives, as objects and as libraries") {
+  const Folder folder;
+  std::ofstream(folder.file("main.c")) << kClient;
+  for (const char* extension : {".a", ".o", ".so"}) {
+    const std::string first = folder.file(std::string("alpha") + extension);
+    const std::string second = folder.file(std::string("beta") + extension);
+    emit_file(bake_weights(tiny_program("alpha", host(), 1)), emit_kind_of(first), first);
+    emit_file(tiny_program("beta", host(), 7), emit_kind_of(second), second);  // prepares at open
+    run_or_fail(
+        fmt::format("{} -std=c99 -Wall -Wextra -Werror -pedantic {} {} {} -lm -o {} "
+                    "-Wl,-rpath,'$ORIGIN'",
+                    C_COMPILER, folder.file("main.c"), first, second, folder.file("client")));
+    const Outcome outcome = shell(folder.file("client"));
+    CHECK(outcome.code == 0);
+    CHECK(outcome.output ==
+          "fail: kernel 'test_fail' (layer1.0.conv2, net.cpp:13) failed: row 3 is bad\n");
+  }
+  fs::copy_file(folder.file("main.c"), folder.file("main.cpp"));
+  run_or_fail(fmt::format("{} -std=c++11 -Wall -Wextra -Werror {} {} {} -o {}", CXX_COMPILER,
+                          folder.file("main.cpp"), folder.file("alpha.a"), folder.file("beta.a"),
+                          folder.file("client")));
+  run_or_fail(folder.file("client"));
+}
+
+namespace {
+
+void check_program_file(const std::string& run, const Folder& folder) {
+  write_npy(folder.file("vector.npy"), ramp({8}));
+  run_or_fail(
+      fmt::format("{} {} {} --threads 2", run, folder.file("vector.npy"), folder.file("sum.npy")));
+  const Array sum = read_npy(folder.file("sum.npy"));
+  REQUIRE(sum.shape() == Shape{8});
+  for (int64_t i = 0; i < 8; ++i) {
+    CHECK(sum.get_double(i) == doctest::Approx(std::exp(static_cast<double>(i) / 4) + 10));
+  }
+  const Outcome bench = shell(run + " --bench --entry forward_b4 --runs 20");
+  CHECK(bench.code == 0);
+  CHECK(bench.output.find("forward_b4: min ") == 0);
+  CHECK(shell(run + " --info").output.find("input image: 128 bytes, [4,8]") != std::string::npos);
+
+  write_npy(folder.file("wrong.npy"), ramp({9}));
+  const Outcome wrong = shell(
+      fmt::format("{} {} {} --entry add", run, folder.file("wrong.npy"), folder.file("other.npy")));
+  CHECK(wrong.code == 1);
+  CHECK(wrong.output == "error: add: 'vector' has shape [8], but [9] was given\n");
+  CHECK_FALSE(fs::exists(folder.file("other.npy")));
+  const std::string cut = bytes_of(folder.file("vector.npy"));
+  for (size_t size = 0; size < cut.size(); size += 7) {
+    write_file(folder.file("cut.npy"), cut.substr(0, size));
+    CHECK(shell(fmt::format("{} {} {}", run, folder.file("cut.npy"), folder.file("o.npy"))).code ==
+          1);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a standalone program reads and writes .npy files") {
+  const Folder folder;
+  emit_file(tiny_program("net", host(), 5), EmitKind::executable, folder.file("net"));
+  check_program_file(folder.file("net"), folder);
+  const std::string first = bytes_of(folder.file("net"));
+  emit_file(tiny_program("net", host(), 5), EmitKind::executable, folder.file("net"));
+  CHECK(first == bytes_of(folder.file("net")));
+}
+
+TEST_CASE("aarch64 is cross-linked and runs under qemu") {
+  const std::string qemu = "qemu-aarch64 -L /usr/aarch64-linux-gnu ";
+  if (shell("qemu-aarch64 --version").code != 0 || LINK_KERNELS_AARCH64[0] == 0) {
+    MESSAGE("skipped: needs qemu-aarch64 and aarch64-linux-gnu-g++");
+    return;
+  }
+  const Folder folder;
+  emit_file(tiny_program("net", "aarch64", 5), EmitKind::executable, folder.file("net"));
+  check_program_file(qemu + folder.file("net"), folder);
+  emit_file(tiny_program("net", "aarch64", 5), EmitKind::shared_library, folder.file("net.so"));
+  CHECK(shell("readelf -h " + folder.file("net.so")).output.find("AArch64") != std::string::npos);
+}
+
+TEST_CASE("what cannot be written or opened is the user's error") {
+  const Folder folder;
+  const plan::Program program = tiny_program("alpha", host(), 1);
+  CHECK_THROWS_AS(
+      emit_file(program, EmitKind::shared_library, folder.file("no/such/folder/alpha.so")),
+      CompileError);
+  CHECK_THROWS_AS(LoadedProgram::from_file(folder.file("absent.so")), CompileError);
+  write_file(folder.file("text.so"), std::string("not a library"));
+  CHECK_THROWS_AS(LoadedProgram::from_file(folder.file("text.so")), CompileError);
+  run_or_fail(
+      fmt::format("echo 'int x;' | {} -shared -x c - -o {}", C_COMPILER, folder.file("other.so")));
+  CHECK_THROWS_AS(LoadedProgram::from_file(folder.file("other.so")), CompileError);
+}
+
+TEST_CASE("a kernel that calls an unknown function is named") {
+  plan::Program program = tiny_program("alpha", host(), 1);
+  const Folder folder;
+  write_file(folder.file("k.c"), std::string("int unknown(void); int odd_kernel(void* u, void* b) "
+                                             "{ (void)u; (void)b; return unknown(); }"));
+  run_or_fail(
+      fmt::format("{} -c -fPIC {} -o {}", C_COMPILER, folder.file("k.c"), folder.file("k.o")));
+  program.kernels["odd_kernel"] = std::make_shared<const std::string>(bytes_of(folder.file("k.o")));
+  program.entries[2].steps[0].kernel = "odd_kernel";
+  for (EmitKind kind : {EmitKind::shared_library, EmitKind::static_library}) {
+    std::string message;
+    try {
+      emit(program, kind, "alpha");
+    } catch (const InternalError& error) {
+      message = error.what();
+    }
+    CHECK(message.find("undefined symbol: unknown") != std::string::npos);
+    CHECK(message.find("odd_kernel") != std::string::npos);
+  }
+}

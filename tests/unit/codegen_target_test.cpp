@@ -1,0 +1,45 @@
+#include <doctest/doctest.h>
+
+#include "codegen/target.h"
+#include "ir/diagnostics.h"
+
+using namespace ag;
+
+TEST_CASE("targets are found by name, and host is one of them") {
+  CHECK(find_target("x86-64-v3").vector_bytes == 32);
+  CHECK(find_target("x86-64-v4").lanes(4) == 16);
+  CHECK(find_target("aarch64").architecture == Architecture::aarch64);
+  CHECK(find_target("host").name == host_target().name);
+  CHECK(is_runnable(host_target()));
+  CHECK(halide_target(find_target("x86-64-v2")) ==
+        "x86-64-linux-sse41-no_runtime-no_asserts-no_bounds_query-user_context");
+}
+
+TEST_CASE("an unknown target is answered with the known ones") {
+  try {
+    find_target("x86-64-v5");
+    FAIL("no error");
+  } catch (const CompileError& error) {
+    CHECK(std::string(error.what()) ==
+          "error: unknown target 'x86-64-v5'\n"
+          "help: the targets are x86-64-v2, x86-64-v3, x86-64-v4, x86-64-v4+vnni+bf16, aarch64, "
+          "host");
+  }
+}
+
+TEST_CASE("a target this machine cannot run is named together with the machine") {
+  for (const Target& target : known_targets()) {
+    if (is_runnable(target)) {
+      CHECK_NOTHROW(require_runnable(target));
+      continue;
+    }
+    try {
+      require_runnable(target);
+      FAIL("no error");
+    } catch (const CompileError& error) {
+      const std::string text = error.what();
+      CHECK(text.find(target.name) != std::string::npos);
+      CHECK(text.find(host_target().name) != std::string::npos);
+    }
+  }
+}
