@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <set>
+#include <sstream>
 
 #include "codegen/target.h"
 #include "frontend/weights/npy.h"
@@ -65,38 +65,6 @@ std::set<std::string> words(const std::string& text) {
   return result;
 }
 
-const char* kClient = R"(
-#include <math.h>
-#include <stdio.h>
-#include "alpha.h"
-#include "beta.h"
-int main(void) {
-  float vector[8], a[8], b[8], image[32], scaled[32];
-  argent_error error;
-  argent_network* alpha = alpha_open(&error);
-  argent_network* beta = beta_open(&error);
-  argent_instance* first = argent_create(alpha, 2, &error);
-  argent_instance* second = argent_create(beta, 2, &error);
-  int i;
-  if (!first || !second) return 2;
-  for (i = 0; i < 8; ++i) vector[i] = (float)i / 4;
-  for (i = 0; i < 32; ++i) image[i] = (float)i;
-  if (alpha_add(first, vector, a) != ARGENT_OK) return 3;
-  if (beta_add(second, vector, b) != ARGENT_OK) return 4;
-  if (alpha_forward_b4(first, image, scaled) != ARGENT_OK) return 5;
-  if (beta_forward_b4(second, image, scaled) != ARGENT_OK) return 6;
-  for (i = 0; i < 8; ++i) {
-    if (fabsf(a[i] - expf(vector[i]) - 2.0f) > 1e-4f) return 7;
-    if (fabsf(b[i] - expf(vector[i]) - 14.0f) > 1e-4f) return 8;
-  }
-  for (i = 0; i < 32; ++i) if (scaled[i] != 4 * image[i]) return 9;
-  if (alpha_fail(first, a) != ARGENT_KERNEL_FAILED) return 10;
-  puts(argent_message(first));
-  if (argent_destroy(first) || argent_destroy(second)) return 11;
-  return argent_close(alpha) || argent_close(beta);
-}
-)";
-
 }  // namespace
 
 TEST_CASE("a shared library exports its ABI, needs libc and libm only, and is the same twice") {
@@ -141,25 +109,24 @@ TEST_CASE("call sites carry the user's lines and layers") {
 
 TEST_CASE("two networks link into one C program, as archives, as objects and as libraries") {
   const Folder folder;
-  std::ofstream(folder.file("main.c")) << kClient;
+  const std::string source = ARGENT_SOURCE_DIR "/tests/unit/link_client.c";
   for (const char* extension : {".a", ".o", ".so"}) {
     const std::string first = folder.file(std::string("alpha") + extension);
     const std::string second = folder.file(std::string("beta") + extension);
     emit_file(bake_weights(tiny_program("alpha", host(), 1)), emit_kind_of(first), first);
     emit_file(tiny_program("beta", host(), 7), emit_kind_of(second), second);  // prepares at open
-    run_or_fail(
-        fmt::format("{} -std=c99 -Wall -Wextra -Werror -pedantic {} {} {} -lm -o {} "
-                    "-Wl,-rpath,'$ORIGIN'",
-                    C_COMPILER, folder.file("main.c"), first, second, folder.file("client")));
+    run_or_fail(fmt::format(
+        "{} -std=c99 -Wall -Wextra -Werror -pedantic -I{} {} {} {} -lm -o {} "
+        "-Wl,-rpath,'$ORIGIN'",
+        C_COMPILER, folder.path.string(), source, first, second, folder.file("client")));
     const Outcome outcome = shell(folder.file("client"));
     CHECK(outcome.code == 0);
     CHECK(outcome.output ==
           "fail: kernel 'test_fail' (layer1.0.conv2, net.cpp:13) failed: row 3 is bad\n");
   }
-  fs::copy_file(folder.file("main.c"), folder.file("main.cpp"));
-  run_or_fail(fmt::format("{} -std=c++11 -Wall -Wextra -Werror {} {} {} -o {}", CXX_COMPILER,
-                          folder.file("main.cpp"), folder.file("alpha.a"), folder.file("beta.a"),
-                          folder.file("client")));
+  run_or_fail(fmt::format("{} -x c++ -std=c++11 -Wall -Wextra -Werror -I{} {} -x none {} {} -o {}",
+                          CXX_COMPILER, folder.path.string(), source, folder.file("alpha.a"),
+                          folder.file("beta.a"), folder.file("client")));
   run_or_fail(folder.file("client"));
 }
 
@@ -215,6 +182,35 @@ TEST_CASE("aarch64 is cross-linked and runs under qemu") {
   check_program_file(qemu + folder.file("net"), folder);
   emit_file(tiny_program("net", "aarch64", 5), EmitKind::shared_library, folder.file("net.so"));
   CHECK(shell("readelf -h " + folder.file("net.so")).output.find("AArch64") != std::string::npos);
+}
+
+namespace {
+
+// Threads of this process besides the caller's.
+size_t other_threads() {
+  size_t count = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/task")) {
+    count += entry.is_directory();
+  }
+  return count - 1;
+}
+
+}  // namespace
+
+TEST_CASE("libraries and programs in memory share one thread pool") {
+  const Folder folder;
+  emit_file(tiny_program("gamma", host(), 1), EmitKind::shared_library, folder.file("gamma.so"));
+  emit_file(tiny_program("delta", host(), 2), EmitKind::shared_library, folder.file("delta.so"));
+  const std::vector<std::shared_ptr<LoadedProgram>> programs = {
+      LoadedProgram::in_memory(tiny_program("epsilon", host(), 3)),
+      LoadedProgram::from_file(folder.file("gamma.so")),
+      LoadedProgram::from_file(folder.file("delta.so"))};
+  std::vector<ProgramInstance> instances;
+  for (const auto& program : programs) {
+    instances.push_back(program->instance(4));
+    instances.back().run(0, std::vector{ramp({4, 8})});
+  }
+  CHECK(other_threads() == 3);
 }
 
 TEST_CASE("what cannot be written or opened is the user's error") {

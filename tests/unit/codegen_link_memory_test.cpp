@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "codegen/target.h"
-#include "runtime/argent_abi.h"
+#include "runtime/image.h"
 #include "tests/unit/link_program.h"
 
 using namespace ag;
@@ -176,6 +176,25 @@ TEST_CASE("the plain C calls survive anything") {
   CHECK(argent_destroy(instance) == ARGENT_OK);
   CHECK(argent_destroy(nullptr) == ARGENT_OK);
   CHECK(argent_close(network) == ARGENT_OK);
+}
+
+TEST_CASE("a processor that lacks instructions, and memory that is not there, are refused") {
+  auto loaded = LoadedProgram::in_memory(program());
+  rt::Image image = reinterpret_cast<const rt::Image&>(loaded->library());
+  argent_error error;
+  image.cpu_features |= 1u << 31;
+  CHECK(argent_open(&image.library, &error) == nullptr);
+  CHECK(error.code == ARGENT_UNSUPPORTED_CPU);
+  CHECK(std::string(error.message).find(host_target().name) != std::string::npos);
+  image = reinterpret_cast<const rt::Image&>(loaded->library());
+  image.image_version = 9;
+  CHECK(argent_open(&image.library, &error) == nullptr);
+  CHECK(error.code == ARGENT_BAD_VERSION);
+
+  plan::Program huge = program();
+  huge.entries[0].arena_bytes = int64_t{1} << 50;
+  CHECK(message_of([&] { LoadedProgram::in_memory(huge)->instance(); }) ==
+        "tiny: no memory for an instance: 1125899906842624 bytes of arena and 16 of state");
 }
 
 TEST_CASE("profiles count every step") {
