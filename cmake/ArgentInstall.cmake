@@ -8,6 +8,7 @@
 #
 # The build tree has the same files at build/argent, build/lib/, build/argent-kc and build/include/,
 # so the command finds its library and headers in both by the same rule.
+set(CMAKE_INSTALL_LIBDIR lib)  # the library and the kernel compiler find each other by this
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -25,6 +26,7 @@ function(argent_library)
     target_link_options(argent_library PRIVATE -Wl,-z,defs)
   endif()
   target_compile_features(argent_library INTERFACE cxx_std_20)
+  target_link_libraries(argent_library INTERFACE fmt::fmt)
   target_include_directories(argent_library INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
     $<INSTALL_INTERFACE:include> $<INSTALL_INTERFACE:include/argent>)
@@ -48,7 +50,9 @@ function(argent_header_folders)
       file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${tree}/${folder} SYMBOLIC)
     endif()
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION include/argent/${parent}
-            FILES_MATCHING PATTERN "*.h")
+            FILES_MATCHING PATTERN "*.h"
+            PATTERN lower EXCLUDE PATTERN link EXCLUDE PATTERN kernel EXCLUDE  # Halide, LLVM
+            PATTERN libc EXCLUDE PATTERN program EXCLUDE)
   endforeach()
   install(FILES ${PROJECT_SOURCE_DIR}/include/argent/argent.h DESTINATION include/argent)
 endfunction()
@@ -66,8 +70,8 @@ function(argent_install)
   install(TARGETS argent_library argent_command EXPORT ArgentTargets)
   install(EXPORT ArgentTargets NAMESPACE Argent:: DESTINATION ${package})
 
-  set_target_properties(argent_kc PROPERTIES INSTALL_RPATH "$ORIGIN")
-  install(TARGETS argent_kc DESTINATION libexec/argent)
+  set_target_properties(argent-kc PROPERTIES INSTALL_RPATH "$ORIGIN")
+  install(TARGETS argent-kc DESTINATION libexec/argent)
   install(FILES $<TARGET_FILE:argent_halide> DESTINATION libexec/argent)
 
   configure_package_config_file(cmake/ArgentConfig.cmake.in

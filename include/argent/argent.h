@@ -1,5 +1,31 @@
 // Argent for users: declare a network, train it, compile it. Everything is in namespace ag.
 #pragma once
 
-#include "ir/graph.h"  // IWYU pragma: export
-#include "ir/print.h"  // IWYU pragma: export
+// IWYU pragma: begin_exports
+#include "frontend/analysis.h"
+#include "frontend/initializer.h"
+#include "frontend/layers.h"
+#include "frontend/losses.h"
+#include "frontend/model.h"
+#include "frontend/optimizers.h"
+#include "frontend/zoo/zoo.h"
+#include "ir/diagnostics.h"
+#include "ir/graph.h"
+#include "ir/interpret.h"
+#include "ir/ops/activation.h"
+#include "ir/ops/contract.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/index.h"
+#include "ir/ops/loss.h"
+#include "ir/ops/norm.h"
+#include "ir/ops/pointwise.h"
+#include "ir/ops/pool.h"
+#include "ir/ops/random.h"
+#include "ir/ops/reduce.h"
+#include "ir/ops/softmax.h"
+#include "ir/ops/view.h"
+#include "ir/parse.h"
+#include "ir/print.h"
+#include "passes/pass.h"
+#include "train/training_step.h"
+// IWYU pragma: end_exports

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# out_of_tree_test.sh CMAKE NINJA BUILD_FOLDER: installs Argent, moves the prefix, then builds and
+# runs examples/out_of_tree against it.
+set -euo pipefail
+cmake=$1 ninja=$2 build=$3
+source=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+"$cmake" --install "$build" --prefix "$scratch/first" > "$scratch/install.log"
+mv "$scratch/first" "$scratch/moved"
+prefix=$scratch/moved
+
+# A prefix that can be moved knows neither where it was built nor where it was first.
+if grep -rIl -e "$source" -e "$scratch/first" "$prefix" --include='*.cmake' --include='*.h'; then
+  echo "the files above hold paths of this machine"
+  exit 1
+fi
+for binary in "$prefix"/bin/argent "$prefix"/lib/libargent.so "$prefix"/libexec/argent/argent-kc; do
+  if readelf -d "$binary" | grep -E 'R(UN)?PATH' | grep -vF '[$ORIGIN'; then
+    echo "$binary looks for libraries outside the prefix"
+    exit 1
+  fi
+done
+ldd "$prefix/libexec/argent/argent-kc" | grep -F "$prefix/libexec/argent/libHalide.so"
+"$prefix/bin/argent" --version
+
+# Nothing of the build tree may help.
+env -u ARGENT_KC "$cmake" -S "$source/examples/out_of_tree" -B "$scratch/build" -G Ninja \
+  -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_MAKE_PROGRAM="$ninja"
+"$cmake" --build "$scratch/build"
+"$scratch/build/show" | tee "$scratch/shown"
+grep -q '^1370 parameters$' "$scratch/shown"
