@@ -5,7 +5,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 namespace {
 
 Tensor features(Tensor x) {
@@ -35,4 +35,4 @@ Tensor alexnet(Tensor image, int64_t classes) {
   return classifier(x, classes);
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

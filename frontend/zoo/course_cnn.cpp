@@ -4,7 +4,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 namespace {
 
 Tensor plain_cnn(Tensor x, std::span<const int64_t> widths, int64_t classes) {
@@ -52,4 +52,4 @@ Tensor modern_cnn(Tensor image, int64_t classes) {
   return linear("fc", flatten(global_avg_pool(x)), classes);
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

@@ -4,7 +4,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 namespace {
 
 constexpr int64_t kGrowth = 32, kBottleneck = 4;
@@ -57,4 +57,4 @@ Tensor densenet201(Tensor image, int64_t classes) {
   return densenet(image, {6, 12, 48, 32}, classes);
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

@@ -4,7 +4,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 
 Tensor fc_baseline(Tensor image, int64_t classes) {
   Tensor x = flatten(image);
@@ -13,4 +13,4 @@ Tensor fc_baseline(Tensor image, int64_t classes) {
   return linear("fc3", x, classes);
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

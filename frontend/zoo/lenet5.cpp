@@ -4,7 +4,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 
 Tensor lenet5(Tensor image, int64_t classes) {
   Tensor x = relu(conv("conv1", image, 6, {.kernel = 5, .padding = 2}));
@@ -16,4 +16,4 @@ Tensor lenet5(Tensor image, int64_t classes) {
   return linear("fc3", x, classes);
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

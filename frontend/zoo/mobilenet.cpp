@@ -6,7 +6,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 namespace {
 
 ConvLayer spatial(int64_t stride) {
@@ -87,4 +87,4 @@ Tensor mobilenet_v2(Tensor image, int64_t classes) {
   return linear("classifier.1", x, classes, {.weight = normal(0.01)});
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

@@ -5,7 +5,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 namespace {
 
 // Convolution without bias, padded to keep the extent at stride 1, and its batch norm.
@@ -70,4 +70,4 @@ Tensor resnet152(Tensor image, int64_t classes) {
   return resnet(image, bottleneck, {3, 8, 36, 3}, classes);
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

@@ -5,7 +5,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 namespace {
 
 // Every other row and column; the new channels are zero, half in front and half behind.
@@ -47,4 +47,4 @@ Tensor resnet44_cifar(Tensor image, int64_t classes) { return resnet(image, 7, c
 Tensor resnet56_cifar(Tensor image, int64_t classes) { return resnet(image, 9, classes); }
 Tensor resnet110_cifar(Tensor image, int64_t classes) { return resnet(image, 18, classes); }
 
-}  // namespace ag
+}  // namespace ag::zoo

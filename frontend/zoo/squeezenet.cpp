@@ -4,7 +4,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 namespace {
 
 Tensor fire(std::string_view name, Tensor x, int64_t squeeze, int64_t expand) {
@@ -59,4 +59,4 @@ Tensor squeezenet1_1(Tensor image, int64_t classes) {
   return classifier(in_scope("features", image, features), classes);
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

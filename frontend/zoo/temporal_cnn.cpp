@@ -5,7 +5,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 
 Tensor temporal_cnn(Tensor signal, int64_t classes) {
   Tensor x = conv("conv1", signal, 32, {.kernel = 80, .stride = 4, .padding = 38, .bias = false});
@@ -18,4 +18,4 @@ Tensor temporal_cnn(Tensor signal, int64_t classes) {
   return linear("fc", flatten(global_avg_pool(x)), classes);
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

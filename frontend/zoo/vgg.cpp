@@ -5,7 +5,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 namespace {
 
 constexpr int64_t kWidths[] = {64, 128, 256, 512, 512};
@@ -50,4 +50,4 @@ Tensor vgg13_bn(Tensor image, int64_t classes) { return vgg(image, k13, true, cl
 Tensor vgg16_bn(Tensor image, int64_t classes) { return vgg(image, k16, true, classes); }
 Tensor vgg19_bn(Tensor image, int64_t classes) { return vgg(image, k19, true, classes); }
 
-}  // namespace ag
+}  // namespace ag::zoo

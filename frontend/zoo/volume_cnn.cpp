@@ -5,7 +5,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 
-namespace ag {
+namespace ag::zoo {
 
 Tensor volume_cnn(Tensor volume, int64_t classes) {
   Tensor x = volume;
@@ -17,4 +17,4 @@ Tensor volume_cnn(Tensor volume, int64_t classes) {
   return linear("fc", flatten(global_avg_pool(x)), classes);
 }
 
-}  // namespace ag
+}  // namespace ag::zoo

@@ -3,7 +3,7 @@
 // for the course's own networks, those of their definition.
 #include "frontend/zoo/zoo.h"
 
-#include <algorithm>
+#include "ir/suggestion.h"
 
 namespace ag {
 namespace {
@@ -14,71 +14,53 @@ constexpr std::string_view kImage = "image", kCourse = "the course", kTorchvisio
 const Shape kMnist = {1, 28, 28}, kCifar = {3, 32, 32}, kImageNet = {3, 224, 224};
 
 const ZooEntry kZoo[] = {
-    {"fc_baseline", fc_baseline, kImage, kCifar, 10, 1707274, 0, kCourse},
-    {"lenet5", lenet5, kImage, kMnist, 10, 61706, 0, "LeCun 1998"},
-    {"simple_cnn", simple_cnn, kImage, kCifar, 10, 94762, 0, kCourse},
-    {"deeper_cnn", deeper_cnn, kImage, kCifar, 10, 391466, 0, kCourse},
-    {"modern_cnn", modern_cnn, kImage, kCifar, 10, 2777674, 0, kCourse},
-    {"temporal_cnn", temporal_cnn, "signal", {1, 4096}, 10, 38154, 0, kCourse},
-    {"volume_cnn", volume_cnn, "volume", {1, 16, 32, 32}, 10, 70426, 0, kCourse},
-    {"resnet20_cifar", resnet20_cifar, kImage, kCifar, 10, 269722, 0, kAkamaster},
-    {"resnet32_cifar", resnet32_cifar, kImage, kCifar, 10, 464154, 0, kAkamaster},
-    {"resnet44_cifar", resnet44_cifar, kImage, kCifar, 10, 658586, 0, kAkamaster},
-    {"resnet56_cifar", resnet56_cifar, kImage, kCifar, 10, 853018, 0, kAkamaster},
-    {"resnet110_cifar", resnet110_cifar, kImage, kCifar, 10, 1727962, 0, kAkamaster},
-    {"resnet18", resnet18, kImage, kImageNet, 1000, 11689512, 1.814, kTorchvision},
-    {"resnet34", resnet34, kImage, kImageNet, 1000, 21797672, 3.664, kTorchvision},
-    {"resnet50", resnet50, kImage, kImageNet, 1000, 25557032, 4.089, kTorchvision},
-    {"resnet101", resnet101, kImage, kImageNet, 1000, 44549160, 7.801, kTorchvision},
-    {"resnet152", resnet152, kImage, kImageNet, 1000, 60192808, 11.514, kTorchvision},
-    {"alexnet", alexnet, kImage, kImageNet, 1000, 61100840, 0.714, kTorchvision},
-    {"vgg11", vgg11, kImage, kImageNet, 1000, 132863336, 7.609, kTorchvision},
-    {"vgg13", vgg13, kImage, kImageNet, 1000, 133047848, 11.308, kTorchvision},
-    {"vgg16", vgg16, kImage, kImageNet, 1000, 138357544, 15.470, kTorchvision},
-    {"vgg19", vgg19, kImage, kImageNet, 1000, 143667240, 19.632, kTorchvision},
-    {"vgg11_bn", vgg11_bn, kImage, kImageNet, 1000, 132868840, 7.609, kTorchvision},
-    {"vgg13_bn", vgg13_bn, kImage, kImageNet, 1000, 133053736, 11.308, kTorchvision},
-    {"vgg16_bn", vgg16_bn, kImage, kImageNet, 1000, 138365992, 15.470, kTorchvision},
-    {"vgg19_bn", vgg19_bn, kImage, kImageNet, 1000, 143678248, 19.632, kTorchvision},
-    {"squeezenet1_0", squeezenet1_0, kImage, kImageNet, 1000, 1248424, 0.819, kTorchvision},
-    {"squeezenet1_1", squeezenet1_1, kImage, kImageNet, 1000, 1235496, 0.349, kTorchvision},
-    {"mobilenet_v1", mobilenet_v1, kImage, kImageNet, 1000, 4231976, 0.569, "timm"},
-    {"mobilenet_v2", mobilenet_v2, kImage, kImageNet, 1000, 3504872, 0.301, kTorchvision},
-    {"densenet121", densenet121, kImage, kImageNet, 1000, 7978856, 2.834, kTorchvision},
-    {"densenet169", densenet169, kImage, kImageNet, 1000, 14149480, 3.360, kTorchvision},
-    {"densenet201", densenet201, kImage, kImageNet, 1000, 20013928, 4.291, kTorchvision},
+    {"fc_baseline", zoo::fc_baseline, kImage, kCifar, 10, 1707274, 0, kCourse},
+    {"lenet5", zoo::lenet5, kImage, kMnist, 10, 61706, 0, "LeCun 1998"},
+    {"simple_cnn", zoo::simple_cnn, kImage, kCifar, 10, 94762, 0, kCourse},
+    {"deeper_cnn", zoo::deeper_cnn, kImage, kCifar, 10, 391466, 0, kCourse},
+    {"modern_cnn", zoo::modern_cnn, kImage, kCifar, 10, 2777674, 0, kCourse},
+    {"temporal_cnn", zoo::temporal_cnn, "signal", {1, 4096}, 10, 38154, 0, kCourse},
+    {"volume_cnn", zoo::volume_cnn, "volume", {1, 16, 32, 32}, 10, 70426, 0, kCourse},
+    {"resnet20_cifar", zoo::resnet20_cifar, kImage, kCifar, 10, 269722, 0, kAkamaster},
+    {"resnet32_cifar", zoo::resnet32_cifar, kImage, kCifar, 10, 464154, 0, kAkamaster},
+    {"resnet44_cifar", zoo::resnet44_cifar, kImage, kCifar, 10, 658586, 0, kAkamaster},
+    {"resnet56_cifar", zoo::resnet56_cifar, kImage, kCifar, 10, 853018, 0, kAkamaster},
+    {"resnet110_cifar", zoo::resnet110_cifar, kImage, kCifar, 10, 1727962, 0, kAkamaster},
+    {"resnet18", zoo::resnet18, kImage, kImageNet, 1000, 11689512, 1.814, kTorchvision},
+    {"resnet34", zoo::resnet34, kImage, kImageNet, 1000, 21797672, 3.664, kTorchvision},
+    {"resnet50", zoo::resnet50, kImage, kImageNet, 1000, 25557032, 4.089, kTorchvision},
+    {"resnet101", zoo::resnet101, kImage, kImageNet, 1000, 44549160, 7.801, kTorchvision},
+    {"resnet152", zoo::resnet152, kImage, kImageNet, 1000, 60192808, 11.514, kTorchvision},
+    {"alexnet", zoo::alexnet, kImage, kImageNet, 1000, 61100840, 0.714, kTorchvision},
+    {"vgg11", zoo::vgg11, kImage, kImageNet, 1000, 132863336, 7.609, kTorchvision},
+    {"vgg13", zoo::vgg13, kImage, kImageNet, 1000, 133047848, 11.308, kTorchvision},
+    {"vgg16", zoo::vgg16, kImage, kImageNet, 1000, 138357544, 15.470, kTorchvision},
+    {"vgg19", zoo::vgg19, kImage, kImageNet, 1000, 143667240, 19.632, kTorchvision},
+    {"vgg11_bn", zoo::vgg11_bn, kImage, kImageNet, 1000, 132868840, 7.609, kTorchvision},
+    {"vgg13_bn", zoo::vgg13_bn, kImage, kImageNet, 1000, 133053736, 11.308, kTorchvision},
+    {"vgg16_bn", zoo::vgg16_bn, kImage, kImageNet, 1000, 138365992, 15.470, kTorchvision},
+    {"vgg19_bn", zoo::vgg19_bn, kImage, kImageNet, 1000, 143678248, 19.632, kTorchvision},
+    {"squeezenet1_0", zoo::squeezenet1_0, kImage, kImageNet, 1000, 1248424, 0.819, kTorchvision},
+    {"squeezenet1_1", zoo::squeezenet1_1, kImage, kImageNet, 1000, 1235496, 0.349, kTorchvision},
+    {"mobilenet_v1", zoo::mobilenet_v1, kImage, kImageNet, 1000, 4231976, 0.569, "timm"},
+    {"mobilenet_v2", zoo::mobilenet_v2, kImage, kImageNet, 1000, 3504872, 0.301, kTorchvision},
+    {"densenet121", zoo::densenet121, kImage, kImageNet, 1000, 7978856, 2.834, kTorchvision},
+    {"densenet169", zoo::densenet169, kImage, kImageNet, 1000, 14149480, 3.360, kTorchvision},
+    {"densenet201", zoo::densenet201, kImage, kImageNet, 1000, 20013928, 4.291, kTorchvision},
 };
-
-// Levenshtein's distance.
-size_t edits(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
 
 }  // namespace
 
-std::span<const ZooEntry> zoo() { return kZoo; }
+std::span<const ZooEntry> zoo_entries() { return kZoo; }
 
 const ZooEntry& zoo_entry(std::string_view name) {
   for (const ZooEntry& entry : kZoo) {
     if (entry.name == name) return entry;
   }
-  auto nearest =
-      std::min_element(std::begin(kZoo), std::end(kZoo), [&](const ZooEntry& a, const ZooEntry& b) {
-        return edits(name, a.name) < edits(name, b.name);
-      });
+  std::vector<std::string> names;
+  for (const ZooEntry& entry : kZoo) names.emplace_back(entry.name);
   throw CompileError(fmt::format("there is no network '{}' in the zoo", name))
-      .help(fmt::format("did you mean '{}'? `argent zoo` lists all", nearest->name));
+      .help(name_help(name, names, "networks"));
 }
 
 Model zoo_model(std::string_view name, int64_t batch, int64_t classes) {

@@ -10,6 +10,8 @@
 
 namespace ag {
 
+namespace zoo {
+
 // One file per family. `classes` is the width of the last layer.
 Tensor fc_baseline(Tensor image, int64_t classes);
 Tensor lenet5(Tensor image, int64_t classes);
@@ -45,6 +47,8 @@ Tensor densenet121(Tensor image, int64_t classes);
 Tensor densenet169(Tensor image, int64_t classes);
 Tensor densenet201(Tensor image, int64_t classes);
 
+}  // namespace zoo
+
 struct ZooEntry {
   std::string_view name;
   Tensor (*function)(Tensor, int64_t classes);
@@ -56,7 +60,7 @@ struct ZooEntry {
   std::string_view source;
 };
 
-std::span<const ZooEntry> zoo();
+std::span<const ZooEntry> zoo_entries();
 // Throws CompileError, with the nearest names, when there is no such network.
 const ZooEntry& zoo_entry(std::string_view name);
 // The entry as a network; classes = 0 means its own number.
