@@ -31,12 +31,6 @@ Tensor masked_between(GradContext& g, double low, double high) {
   return select(bit_and(greater(g.x(), low), less(g.x(), high)), g.dy(), 0.0);
 }
 
-void grad_clip(GradContext& g) {
-  double low = g.attributes().number("low"), high = g.attributes().number("high");
-  Tensor inside = bit_and(greater_equal(g.x(), low), less_equal(g.x(), high));
-  g.dx(0, select(inside, g.dy(), 0.0));
-}
-
 // exp only sees what is not positive, so the arm that is not taken cannot overflow.
 std::vector<Tensor> expand_elu(const ExpandContext& c) {
   Tensor x = c.operands[0];
@@ -95,7 +89,10 @@ constinit const OpDef clip{
           Tensor raised = ag::maximum(c.operands[0], c.attributes.number("low"));
           return Tensors{ag::minimum(raised, c.attributes.number("high"))};
         },
-    .grad = grad_clip,
+    .grad =
+        [](GradContext& g) {
+          g.dx(0, masked_between(g, g.attributes().number("low"), g.attributes().number("high")));
+        },
     .preserves_zero =
         [](const Attributes& a) { return a.number("low") <= 0 && a.number("high") >= 0; },
     .pointwise = true};
