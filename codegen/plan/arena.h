@@ -1,0 +1,25 @@
+// One block of memory for all temporaries: who lives when, and where.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace ag::plan {
+
+// A piece of memory wanted from step `first` to step `last`, both included.
+struct Lifetime {
+  int64_t bytes = 0;
+  int first = 0, last = 0;
+};
+
+struct ArenaPlan {
+  std::vector<int64_t> offsets;  // of each lifetime, multiples of kStorageAlignment
+  int64_t bytes = 0;             // of the arena
+  int64_t lower_bound = 0;       // the most bytes alive at one step: no plan can be smaller
+};
+
+// Interval colouring, largest first, each at the lowest offset that is free during its lifetime
+// (Sekiyama et al., "Profile-guided memory optimization for deep neural networks", 2018).
+ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes);
+
+}  // namespace ag::plan

@@ -1,0 +1,250 @@
+// Which values are stored: the first step of fusion.
+
+#include <algorithm>
+
+#include "ir/ops/contract.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/index.h"
+#include "ir/ops/leaf.h"
+#include "ir/ops/pointwise.h"
+#include "ir/ops/random.h"
+#include "ir/ops/reduce.h"
+#include "ir/ops/view.h"
+#include "ir/ops/window.h"
+#include "passes/fusion_groups.h"
+
+namespace ag {
+namespace {
+
+struct RoleRow {
+  const OpDef* op;
+  FusionRole role;
+  std::string_view kernel_class;
+};
+
+// Ops that are neither pointwise by their record nor leaves.
+constexpr RoleRow kRoles[] = {
+    {&ops::full, FusionRole::generator, "pointwise"},
+    {&ops::iota, FusionRole::generator, "pointwise"},
+    {&ops::constant, FusionRole::generator, "pointwise"},
+    {&ops::broadcast, FusionRole::view, "pointwise"},
+    {&ops::reshape, FusionRole::view, "pointwise"},
+    {&ops::transpose, FusionRole::view, "pointwise"},
+    {&ops::slice, FusionRole::view, "pointwise"},
+    {&ops::pad, FusionRole::view, "pointwise"},
+    {&ops::concat, FusionRole::view, "pointwise"},
+    {&ops::reverse, FusionRole::view, "pointwise"},
+    {&ops::to_layout, FusionRole::view, "pointwise"},
+    {&ops::reduce_sum, FusionRole::reduction, "reduction"},
+    {&ops::reduce_max, FusionRole::reduction, "reduction"},
+    {&ops::reduce_min, FusionRole::reduction, "reduction"},
+    {&ops::argmax, FusionRole::reduction, "reduction"},
+    {&ops::argmin, FusionRole::reduction, "reduction"},
+    {&ops::conv, FusionRole::anchor, "conv"},
+    {&ops::matmul, FusionRole::anchor, "matmul"},
+    {&ops::max_pool, FusionRole::anchor, "window"},
+    {&ops::sum_pool, FusionRole::anchor, "window"},
+    {&ops::window_scatter, FusionRole::anchor, "window"},
+    {&ops::window_gather, FusionRole::anchor, "window"},
+};
+
+const RoleRow* role_row(const OpDef& op) {
+  auto row = std::find_if(std::begin(kRoles), std::end(kRoles), [&](const RoleRow& r) { return r.op == &op; });
+  return row == std::end(kRoles) ? nullptr : row;
+}
+
+// Ops whose recomputation costs more than a load or two.
+constexpr const OpDef* kExpensive[] = {&ops::exp, &ops::log,     &ops::tanh, &ops::erf, &ops::sin,
+                                       &ops::cos, &ops::sigmoid, &ops::power, &ops::random_bits};
+
+bool is_expensive(const Node& node) {
+  return std::find(std::begin(kExpensive), std::end(kExpensive), node.op) != std::end(kExpensive);
+}
+
+// The most stored tensors an elementwise value may read to be recomputed in several kernels, and the
+// most operations it may take.
+constexpr int kMostRecomputedOps = 12;
+
+class RootChooser {
+ public:
+  explicit RootChooser(const Graph& graph) : graph_(graph), uses_(graph.size()) {
+    groups_.roots.resize(graph.size());
+    groups_.anchor.assign(graph.size(), -1);
+    for (int i = 0; i < graph.size(); ++i) {
+      for (Value operand : graph.node(i).operands) uses_[operand.node].push_back(i);
+    }
+    is_output_.assign(graph.size(), false);
+    for (const Output& output : graph.outputs()) is_output_[output.value.node] = true;
+    size_closures();
+  }
+
+  FusionGroups run() {
+    for (int i = graph_.size() - 1; i >= 0; --i) decide(i);
+    for (int i = 0; i < graph_.size(); ++i) {
+      if (groups_.is_root(i)) groups_.kernels.push_back({i});
+    }
+    return std::move(groups_);
+  }
+
+ private:
+  // How many tensors of the node's own size and how many operations its elementwise closure takes.
+  struct Closure {
+    std::set<int> reads;
+    int operations = 0;
+    bool expensive = false;
+  };
+
+  // An estimate that takes reductions, anchors and leaves for stored.
+  void size_closures() {
+    closures_.resize(graph_.size());
+    for (int i = 0; i < graph_.size(); ++i) {
+      const Node& node = graph_.node(i);
+      FusionRole role = fusion_role(node);
+      Closure& closure = closures_[i];
+      if (role == FusionRole::leaf || role == FusionRole::anchor || role == FusionRole::reduction) {
+        closure.reads = {i};
+        continue;
+      }
+      closure.operations = role == FusionRole::pointwise;
+      closure.expensive = is_expensive(node);
+      for (Value operand : node.operands) {
+        const Closure& part = closures_[operand.node];
+        bool small = graph_.type(operand).count() * 4 < node.types[0].count();
+        if (small) continue;
+        closure.reads.insert(part.reads.begin(), part.reads.end());
+        closure.operations += part.operations;
+        closure.expensive = closure.expensive || part.expensive;
+      }
+    }
+  }
+
+  void decide(int i) {
+    const Node& node = graph_.node(i);
+    FusionRole role = fusion_role(node);
+    if (role == FusionRole::leaf) return;
+    std::set<int> users;
+    for (int user : uses_[i]) users.insert(groups_.roots[user].begin(), groups_.roots[user].end());
+    bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty();
+    if (!stored && role != FusionRole::generator) {
+      stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
+    }
+    if (stored && !users.empty() && role == FusionRole::generator && !is_output_[i] && !wanted_in_memory(i)) {
+      stored = false;
+    }
+    bool dead = users.empty() && !is_output_[i];
+    if (dead) return;
+    if (!stored) {
+      groups_.roots[i] = std::move(users);
+      bool anchors = role == FusionRole::anchor || role == FusionRole::reduction;
+      if (anchors && groups_.anchor[*groups_.roots[i].begin()] < 0) groups_.anchor[*groups_.roots[i].begin()] = i;
+      return;
+    }
+    groups_.roots[i] = {i};
+    if (role == FusionRole::anchor || role == FusionRole::reduction) groups_.anchor[i] = i;
+  }
+
+  bool is_live(int i) const { return !groups_.roots[i].empty(); }
+
+  // Anchors read stored operands.
+  bool wanted_in_memory(int i) const {
+    return std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
+      return is_live(user) && fusion_role(graph_.node(user)) == FusionRole::anchor;
+    });
+  }
+
+  // Recomputing in k kernels reads k·m tensors; storing it costs m + 1 + k.
+  bool worth_recomputing(int i, const std::set<int>& users) const {
+    FusionRole role = fusion_role(graph_.node(i));
+    if (role == FusionRole::anchor || role == FusionRole::reduction) return false;
+    const Closure& closure = closures_[i];
+    int k = static_cast<int>(users.size()), m = static_cast<int>(closure.reads.size());
+    if (repeated_by_broadcast(i)) return false;
+    return !closure.expensive && closure.operations <= kMostRecomputedOps && k * m <= m + 1 + k;
+  }
+
+  bool joins(int i, int root, FusionRole role) const {
+    switch (role) {
+      case FusionRole::anchor: return anchor_joins(i, root);
+      case FusionRole::reduction: return reduction_joins(i, root);
+      case FusionRole::pointwise: return !repeated_by_broadcast(i) || is_row_value(i, root);
+      default: return true;
+    }
+  }
+
+  // Whether a computed value is read many times over by a broadcast of it.
+  bool repeated_by_broadcast(int i) const {
+    if (fusion_role(graph_.node(i)) != FusionRole::pointwise) return false;
+    return std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
+      const Node& node = graph_.node(user);
+      return is_live(user) && node.is(ops::broadcast) && node.types[0].count() > graph_.node(i).types[0].count();
+    });
+  }
+
+  // A row kernel computes values with one element per row once a row.
+  bool is_row_value(int i, int root) const {
+    return groups_.anchor[root] >= 0 && has_one_more_axis(root, graph_.node(i).types[0].shape) &&
+           fusion_role(graph_.node(groups_.anchor[root])) == FusionRole::reduction;
+  }
+
+  bool has_one_more_axis(int root, const Shape& rows) const {
+    const Shape& shape = graph_.node(root).types[0].shape;
+    return shape.size() == rows.size() + 1 && std::equal(rows.begin(), rows.end(), shape.begin());
+  }
+
+  // An anchor's values flow to the root through elementwise ops of its own shape only.
+  bool anchor_joins(int i, int root) const {
+    return groups_.anchor[root] < 0 && flows_unchanged(i, root);
+  }
+
+  bool flows_unchanged(int i, int root) const {
+    const Shape& shape = graph_.node(i).types[0].shape;
+    return std::all_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
+      if (!is_live(user)) return true;
+      const Node& node = graph_.node(user);
+      bool same = node.op->pointwise && node.types[0].shape == shape;
+      return same && (user == root || flows_unchanged(user, root));
+    });
+  }
+
+  bool reduction_joins(int i, int root) const {
+    const Node& node = graph_.node(i);
+    int other = groups_.anchor[root];
+    bool row_kernel = other < 0 || fusion_role(graph_.node(other)) == FusionRole::reduction;
+    bool folds = node.is(ops::reduce_sum) || node.is(ops::reduce_max) || node.is(ops::reduce_min);
+    if (!row_kernel || !folds) {
+      return false;
+    }
+    const Shape& from = graph_.type(node.operands[0]).shape;
+    const Shape& to = node.types[0].shape;
+    bool rows = from.size() == to.size() + 1 && std::equal(to.begin(), to.end(), from.begin());
+    bool elementwise_tail = flows_unchanged(i, root);
+    return (rows && from.back() <= kLongestRow && graph_.node(root).types[0].shape == from) ||
+           (other < 0 && elementwise_tail);
+  }
+
+  static constexpr int64_t kLongestRow = 16 * 1024;
+
+  const Graph& graph_;
+  std::vector<std::vector<int>> uses_;
+  std::vector<bool> is_output_;
+  std::vector<Closure> closures_;
+  FusionGroups groups_;
+};
+
+}  // namespace
+
+FusionRole fusion_role(const Node& node) {
+  if (node.op->kind == OpKind::leaf) return FusionRole::leaf;
+  if (const RoleRow* row = role_row(*node.op)) return row->role;
+  if (node.op->pointwise) return FusionRole::pointwise;
+  return FusionRole::anchor;
+}
+
+std::string_view kernel_class_of(const OpDef& op) {
+  if (const RoleRow* row = role_row(op)) return row->kernel_class;
+  return op.pointwise ? "pointwise" : "gather";
+}
+
+FusionGroups choose_roots(const Graph& graph) { return RootChooser(graph).run(); }
+
+}  // namespace ag
