@@ -1,0 +1,95 @@
+// The planner's working parts. Internal to codegen/plan.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "codegen/plan/arena.h"
+#include "codegen/plan/buffer_form.h"
+#include "codegen/plan/planner.h"
+
+namespace ag::plan {
+
+// A stored value: its buffer in the program and how it lies there.
+struct Placement {
+  int buffer = -1;
+  BufferForm form;
+};
+
+// What the entries of a program have in common: tensors of one name, prepared values, kernels.
+class SharedPlan {
+ public:
+  SharedPlan(ProgramPlan& plan, const Target& target, std::span<const EntryGraph> entries);
+
+  const Target& target() const { return target_; }
+  ProgramPlan& plan() { return plan_; }
+  Program& program() { return plan_.program; }
+
+  // Whether some entry writes a new value to the leaf of this name.
+  bool is_updated(const std::string& name) const { return updated_.contains(name); }
+  // The tensor of a parameter or state, made at its first use.
+  int leaf_tensor(const Graph& graph, Value leaf);
+  Placement leaf_placement(const Graph& graph, Value leaf);
+
+  int add_tensor(Tensor tensor);
+  int add_buffer(Storage storage, int64_t offset, const BufferForm& form, int tensor = -1);
+  // Appends to storage `prepared`.
+  int64_t reserve_prepared(int64_t bytes);
+  // Remembers the request if it is new; returns its symbol.
+  std::string add_request(KernelRequest request);
+
+  // Buffers of prepare steps already planned, by kernel and operand buffers.
+  std::map<std::string, std::vector<Placement>> prepared;
+
+ private:
+  ProgramPlan& plan_;
+  const Target& target_;
+  std::set<std::string> updated_;
+  std::map<std::string, int> leaf_tensors_;
+  std::set<std::string> symbols_;
+  int64_t state_bytes_ = 0, parameter_bytes_ = 0;
+};
+
+class EntryPlanner {
+ public:
+  EntryPlanner(SharedPlan& shared, const EntryGraph& entry);
+  void run();
+
+ private:
+  struct Temporary {  // a value in the arena, or in the arena of the prepare steps
+    Value value;
+    Lifetime lifetime;
+  };
+
+  void find_halos();
+  void find_uses();
+  void find_prepared();
+  void place_inputs();
+  void place_outputs();
+  void place_update(const Output& output);
+  void place_temporaries();
+  void place(Value value, Storage storage, int64_t offset, int tensor = -1);
+  void emit_kernel(int node);
+  void emit_final_copies();
+  Step kernel_step(int node, const std::string& symbol) const;
+
+  const Node& node(int i) const { return graph_.node(i); }
+  bool is_kernel(int i) const { return graph_.node(i).op->kind == OpKind::kernel; }
+  BufferForm form(Value value) const;
+  // Whether the new value may be written over the leaf's old one by its own kernel.
+  bool can_overwrite(Value fresh, Value leaf) const;
+  std::vector<int64_t> in_place_operands(int node) const;
+
+  SharedPlan& shared_;
+  const Graph& graph_;
+  Entry entry_;
+  std::map<Value, Halo> halos_;
+  std::map<Value, int> last_use_;
+  std::vector<bool> is_prepare_;
+  std::map<Value, bool> used_outside_prepare_;
+  std::map<Value, Placement> placements_;
+  std::map<Value, Value> overwrites_;                // fresh value -> leaf
+  std::vector<std::pair<Value, int>> final_copies_;  // value -> buffer
+};
+
+}  // namespace ag::plan

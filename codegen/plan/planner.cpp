@@ -1,0 +1,17 @@
+#include "codegen/plan/planner.h"
+
+#include "codegen/plan/entry_planner.h"
+
+namespace ag::plan {
+
+ProgramPlan plan_program(std::string name, const Target& target,
+                         std::span<const EntryGraph> entries) {
+  ProgramPlan plan;
+  plan.program.name = std::move(name);
+  plan.program.target = target.name;
+  SharedPlan shared(plan, target, entries);
+  for (const EntryGraph& entry : entries) EntryPlanner(shared, entry).run();
+  return plan;
+}
+
+}  // namespace ag::plan

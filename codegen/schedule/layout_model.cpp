@@ -1,0 +1,87 @@
+#include "codegen/schedule/layout_model.h"
+
+#include "ir/ops/conv.h"
+#include "ir/ops/kernel.h"
+
+namespace ag {
+namespace {
+
+constexpr int64_t kFewChannels = 4;  // below this, blocks would be mostly padding
+
+// The block of an axis with this many channels: a vector, or half of one and less when the channels
+// do not fill it. 1: leave the axis alone.
+int64_t channel_block(int64_t channels, int lanes) {
+  if (channels < kFewChannels) return 1;
+  int64_t block = lanes;
+  while (block > 4 && block / 2 >= channels) block /= 2;
+  return block;
+}
+
+// Row-major with one axis blocked, or two: the outputs' block innermost.
+Layout blocked(int rank, std::vector<LayoutDim> inner) {
+  std::vector<LayoutDim> dims;
+  for (int axis = 0; axis < rank; ++axis) dims.push_back({axis, 0});
+  bool any = false;
+  for (const LayoutDim& dim : inner) {
+    if (dim.block <= 1) continue;
+    dims.push_back(dim);
+    any = true;
+  }
+  return any ? Layout(std::move(dims)) : Layout();
+}
+
+const Node* find_conv(const Graph& body) {
+  for (int i = 0; i < body.size(); ++i) {
+    if (body.node(i).is(ops::conv)) return &body.node(i);
+  }
+  return nullptr;
+}
+
+// Index of an operand of a node among the kernel's operands; -1 when it is computed in the body.
+int leaf_index(const Graph& body, Value value) {
+  std::vector<Value> leaves = body_leaves(body);
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    if (leaves[i] == value) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+}  // namespace
+
+LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel_class) const {
+  LayoutDemands demands;
+  demands.operands.resize(body_leaves(body).size());
+  demands.results.resize(body.outputs().size());
+  const Node* conv = kernel_class == "conv" ? find_conv(body) : nullptr;
+  if (!conv || conv->types[0].dtype != DType::f32) return demands;
+  ConvSpec spec = ConvSpec::of(*conv);
+  if (spec.groups > 1) return demands;
+  int rank = conv->types[0].rank(), lanes = target_.lanes(4);
+  const Shape& lhs = body.type(conv->operands[0]).shape;
+  const Shape& rhs = body.type(conv->operands[1]).shape;
+  int lhs_leaf = leaf_index(body, conv->operands[0]),
+      rhs_leaf = leaf_index(body, conv->operands[1]);
+  bool plain = spec.dims.lhs_channel == 1 && spec.dims.out_channel == 1;  // not backward-weights
+  auto activation = [&](const Shape& shape) {
+    return blocked(rank, {{1, channel_block(shape[1], lanes)}});
+  };
+  if (lhs_leaf >= 0) demands.operands[lhs_leaf] = activation(lhs);
+  if (plain) {
+    int64_t output_block = channel_block(rhs[spec.dims.rhs_output], lanes);
+    int64_t input_block = channel_block(rhs[spec.dims.rhs_input], lanes);
+    if (rhs_leaf >= 0) {
+      demands.operands[rhs_leaf] =
+          blocked(rank, {{spec.dims.rhs_input, input_block}, {spec.dims.rhs_output, output_block}});
+    }
+    for (auto& result : demands.results) result = activation(conv->types[0].shape);
+  } else if (rhs_leaf >= 0) {
+    demands.operands[rhs_leaf] = activation(rhs);
+  }
+  return demands;
+}
+
+bool CpuLayoutModel::follows(std::string_view kernel_class) const {
+  return kernel_class == "pointwise" || kernel_class == "reduction" || kernel_class == "window";
+}
+
+}  // namespace ag
