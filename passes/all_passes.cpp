@@ -7,6 +7,7 @@ namespace {
 constexpr PassParameter kGradParameters[] = {
     {"of", "output to differentiate (loss)"},
     {"with_respect_to", "leaves, as a list; all parameters if not given"},
+    {"prefix", "of the new outputs' names (grad.)"},
 };
 constexpr PassParameter kExpandParameters[] = {
     {"only", "composites to write out, as a list"},
@@ -14,7 +15,8 @@ constexpr PassParameter kExpandParameters[] = {
 };
 
 Graph run_grad(const Graph& graph, const PassOptions& options) {
-  return grad(graph, {options.text("of", "loss"), options.list("with_respect_to")});
+  return grad(graph, {options.text("of", "loss"), options.list("with_respect_to"),
+                      options.text("prefix", "grad.")});
 }
 
 Graph run_expand(const Graph& graph, const PassOptions& options) {
@@ -28,11 +30,14 @@ Graph run(const Graph& graph, const PassOptions&) {
 }
 
 constexpr Pass kPasses[] = {
+    {"simplify", "rewrite locally: identities, views of views, known values", run<simplify>},
     {"cse", "merge nodes that compute the same", run<cse>},
     {"dce", "remove nodes no output depends on", run<dce>},
     {"grad", "append the gradient of an output", run_grad, kGradParameters},
     {"strip_stop_gradient", "drop stop_gradient after the last differentiation",
      run<strip_stop_gradient>},
+    {"fold_batch_norm", "inference batch norm into the weights of the convolution before it",
+     run<fold_batch_norm>},
     {"expand", "write composites out in primitives", run_expand, kExpandParameters},
 };
 

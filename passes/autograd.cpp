@@ -260,7 +260,7 @@ Graph grad(const Graph& graph, const GradOptions& options) {
   std::vector<Tensor> wanted = wanted_leaves(result, options);
   std::vector<Tensor> found = gradients(loss, wanted);
   for (size_t i = 0; i < wanted.size(); ++i)
-    result.add_output("grad." + result.leaf_name(wanted[i].value()), found[i].value());
+    result.add_output(options.prefix + result.leaf_name(wanted[i].value()), found[i].value());
   return result;
 }
 

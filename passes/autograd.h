@@ -21,6 +21,7 @@ std::vector<Tensor> gradients(Tensor loss, std::span<const Tensor> wrt);
 struct GradOptions {
   std::string of = "loss";                   // the output to differentiate
   std::vector<std::string> with_respect_to;  // leaves; empty: all parameters of float type
+  std::string prefix = "grad.";              // of the new outputs' names
 };
 
 // The graph with an output "grad.NAME" more for every leaf NAME of `with_respect_to`.

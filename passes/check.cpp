@@ -44,7 +44,7 @@ void fill(ReferenceTensor& tensor, const PhiloxKey& key, bool positive) {
     if (!tensor.is_floating())
       tensor.integers[i] = bits & 1;
     else
-      tensor.floats[i] = positive ? 0.5 + uniform : 3 * uniform - 1.5;
+      tensor.floats[i] = round_to(tensor.dtype, positive ? 0.5 + uniform : 3 * uniform - 1.5);
   }
 }
 

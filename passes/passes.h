@@ -9,6 +9,8 @@
 
 namespace ag {
 
+Graph simplify(const Graph& graph);
+Graph fold_batch_norm(const Graph& graph);
 Graph dce(const Graph& graph);
 Graph cse(const Graph& graph);
 

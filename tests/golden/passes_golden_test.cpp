@@ -12,6 +12,7 @@
 #include "ir/print.h"
 #include "passes/check.h"
 #include "passes/pass.h"
+#include "passes/rules/rules.h"
 #include "tests/golden/golden.h"
 
 using namespace ag;
@@ -54,5 +55,18 @@ TEST_CASE("every pass has a golden file") {
   for (const Pass& pass : all_passes()) {
     CAPTURE(pass.name);
     CHECK(covered.count(std::string(pass.name)) == 1);
+  }
+}
+
+TEST_CASE("every rule of simplify applies in a golden file") {
+  std::set<std::string_view> covered;
+  for (const std::string& path : golden_files("passes", ".txt")) {
+    std::vector<std::string_view> applied;
+    rewrite(parse(read_case(path).before, "golden.ag"), simplify_rules(), &applied);
+    covered.insert(applied.begin(), applied.end());
+  }
+  for (const Rule& rule : simplify_rules()) {
+    CAPTURE(rule.name);
+    CHECK(covered.count(rule.name) == 1);
   }
 }

@@ -1,8 +1,13 @@
 #include <doctest/doctest.h>
 
 #include "ir/gradient.h"
+#include "ir/ops/contract.h"
+#include "ir/ops/conv.h"
 #include "ir/ops/leaf.h"
+#include "ir/ops/loss.h"
+#include "ir/ops/norm.h"
 #include "ir/ops/pointwise.h"
+#include "ir/ops/pool.h"
 #include "ir/ops/reduce.h"
 #include "ir/ops/view.h"
 #include "ir/print.h"
@@ -119,6 +124,60 @@ TEST_CASE("gradients of gradients") {
   Tensor slope = gradients(first, std::vector{x})[0];
   graph.add_output("loss", reduce_sum(slope * slope, {0}).value());
   check_gradients(grad(graph));
+}
+
+// A Hessian-vector product, H·v = d/dw (dloss/dw · v), against differences of first gradients.
+TEST_CASE("the Hessian-vector product of a small CNN") {
+  Graph graph("cnn");
+  Tensor image = input(graph, "image", f32(2, 1, 6, 6));
+  Tensor labels = input(graph, "labels", tensor_type(DType::i32, {2}));
+  std::vector<Tensor> weights{
+      parameter(graph, "conv1", f32(3, 1, 3, 3)), parameter(graph, "scale", f32(Shape{3})),
+      parameter(graph, "shift", f32(Shape{3})), parameter(graph, "conv2", f32(2, 3, 2, 2)),
+      parameter(graph, "fc", f32(4, 3))};
+  Tensor y = conv(image, weights[0], {.padding = {1, 1, 1, 1}});
+  y = tanh(batch_norm_training(y, weights[1], weights[2]).y);
+  y = avg_pool(y, {.window = {2, 2}, .stride = {2, 2}});
+  y = sigmoid(conv(y, weights[3], {.stride = {1, 1}}));
+  y = reduce_mean(reshape(y, {2, 2, 4}), {1});
+  graph.add_output("loss", cross_entropy(matmul(y, weights[4]), labels).value());
+
+  std::vector<std::string> names{"conv1", "scale", "shift", "conv2", "fc"};
+  Graph first = grad(graph, {.with_respect_to = names});
+  Tensor product;  // gradient · v, v a second set of leaves
+  for (const std::string& name : names) {
+    Tensor slope(first, first.output("grad." + name));
+    Tensor v = input(first, "v." + name, slope.type());
+    std::vector<int> axes;
+    for (int axis = 0; axis < v.rank(); ++axis) axes.push_back(axis);
+    Tensor part = reduce_sum(slope * v, axes);
+    product = product.valid() ? product + part : part;
+  }
+  first.add_output("product", product.value());
+  Graph second = grad(first, {.of = "product", .with_respect_to = names, .prefix = "hessian."});
+
+  Bindings bindings = sample_bindings(second);
+  bindings["labels"] = ReferenceTensor(DType::i32, {2});
+  bindings["labels"].integers = {2, 0};
+  auto gradients_at = [&](double step) {
+    Bindings moved = bindings;
+    for (const std::string& name : names) {
+      for (int64_t i = 0; i < moved[name].count(); ++i)
+        moved[name].floats[i] += step * moved["v." + name].floats[i];
+    }
+    return interpret(second, moved);
+  };
+  constexpr double kStep = 1e-5;
+  std::vector<ReferenceTensor> above = gradients_at(kStep), below = gradients_at(-kStep);
+  std::vector<ReferenceTensor> found = interpret(second, bindings);
+  // Outputs: loss, the five first gradients, product, the five of H·v.
+  for (size_t i = 0; i < names.size(); ++i) {
+    CAPTURE(names[i]);
+    ReferenceTensor expected = above[1 + i];
+    for (int64_t k = 0; k < expected.count(); ++k)
+      expected.floats[k] = (above[1 + i].floats[k] - below[1 + i].floats[k]) / (2 * kStep);
+    CHECK(relative_difference(found[7 + i], expected) < 1e-6);
+  }
 }
 
 TEST_CASE("with respect to an intermediate value and an unused one") {
