@@ -13,7 +13,9 @@ namespace {
 
 // Alphabetical; `argent --help` prints them in this order.
 const Command* const kCommands[] = {
+    &commands::inspect,
     &commands::opt,
+    &commands::zoo,
 };
 
 std::string footer_of(const Command& command) {

@@ -24,7 +24,9 @@ struct Command {
 
 namespace commands {
 
+extern const Command inspect;
 extern const Command opt;
+extern const Command zoo;
 
 }  // namespace commands
 }  // namespace ag

@@ -1,0 +1,98 @@
+// argent inspect: what a network consists of.
+#include <nlohmann/json.hpp>
+
+#include "frontend/analysis.h"
+#include "ir/print.h"
+#include "tools/command.h"
+#include "tools/network.h"
+
+namespace ag::commands {
+namespace {
+
+struct InspectOptions {
+  std::string model;
+  NetworkOptions network;
+  bool graph = false, json = false;
+};
+
+std::string field_text(const LayerRow& row) {
+  if (row.receptive_field.empty()) return "all";
+  std::string text;
+  for (int64_t extent : row.receptive_field)
+    text += (text.empty() ? "" : "x") + std::to_string(extent);
+  return text;
+}
+
+nlohmann::json json_of(const Analysis& analysis) {
+  nlohmann::json layers = nlohmann::json::array();
+  for (const LayerRow& row : analysis.layers) {
+    layers.push_back({{"name", row.name},
+                      {"op", row.op},
+                      {"output", to_string(row.output)},
+                      {"parameters", row.parameters},
+                      {"macs", row.macs},
+                      {"receptive_field", row.receptive_field}});
+  }
+  return {{"name", analysis.name},
+          {"parameters", analysis.parameters},
+          {"macs", analysis.macs},
+          {"layers", layers}};
+}
+
+void print_table(const Analysis& analysis) {
+  size_t name_width = 5, op_width = 2, output_width = 6;
+  for (const LayerRow& row : analysis.layers) {
+    name_width = std::max(name_width, row.name.size());
+    op_width = std::max(op_width, row.op.size());
+    output_width = std::max(output_width, to_string(row.output).size());
+  }
+  fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>11}  {:>14}  {:>15}\n", "layer", name_width, "op",
+             op_width, "output", output_width, "parameters", "MACs", "receptive field");
+  for (const LayerRow& row : analysis.layers) {
+    fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>11}  {:>14}  {:>15}\n", row.name, name_width, row.op,
+               op_width, to_string(row.output), output_width, row.parameters, row.macs,
+               field_text(row));
+  }
+  fmt::print("\n{}: {} parameters, {:.3f} MMACs\n", analysis.name, analysis.parameters,
+             static_cast<double>(analysis.macs) * 1e-6);
+}
+
+int run(const InspectOptions& options) {
+  NamedNetwork network = load_network(options.model, options.network);
+  if (options.graph) {
+    fmt::print("{}", print(network.graph));
+    return kSuccess;
+  }
+  Analysis analysis = analyse(network.graph);
+  if (options.json)
+    fmt::print("{}\n", json_of(analysis).dump(2));
+  else
+    print_table(analysis);
+  return kSuccess;
+}
+
+CommandAction add_options(CLI::App& command) {
+  auto options = std::make_shared<InspectOptions>();
+  command.add_option("MODEL", options->model, "a name of the zoo, net.ag, or net.cpp[:function]")
+      ->required();
+  command.add_option("--batch", options->network.batch, "batch size")->check(CLI::PositiveNumber);
+  command.add_option("--classes", options->network.classes, "classes of a zoo network")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--input-shape", options->network.shape,
+                     "input of a C++ function of a tensor, as in 1,3,32,32");
+  command.add_option("--weights", options->network.weights,
+                     "checks that the weights in FILE fit the network");
+  command.add_flag("--graph", options->graph, "prints the graph instead");
+  command.add_flag("--json", options->json, "prints the table as JSON");
+  return [options] { return run(*options); };
+}
+
+}  // namespace
+
+const Command inspect{"inspect", "layers, shapes, parameters, MACs and receptive fields",
+                      add_options,
+                      "  argent inspect resnet20_cifar\n"
+                      "  argent inspect resnet18 --classes 10 --json\n"
+                      "  argent inspect net.cpp:make_net --graph"};
+
+}  // namespace ag::commands

@@ -1,0 +1,39 @@
+// MODEL on the command line: a network of the zoo, a graph in text form, or the user's own C++.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "frontend/model.h"
+
+namespace ag {
+
+struct NetworkOptions {
+  int64_t batch = 0;    // 0: 1 for the zoo, else as the file says
+  int64_t classes = 0;  // of a zoo network; 0: its own number
+  // "1,3,32,32": the input of a C++ function from a tensor to a tensor.
+  std::string shape = {};
+  // Parameters by name, from a file; empty: none.
+  std::string weights = {};
+};
+
+struct NamedNetwork {
+  std::string name;
+  std::optional<Model> model;  // none for a graph in text form, which cannot be traced again
+  Graph graph;                 // for inference
+};
+
+// `argument` is
+//   resnet50               a name of the zoo
+//   net.ag                 a graph in text form
+//   net.cpp[:function]     C++ with `Model function()` or `Tensor function(Tensor)`; make_net when
+//                          no function is named. Compiled with $CXX (c++) against this
+//                          installation's headers and opened in this process.
+// Throws CompileError when it is none of these, does not compile, or its function fails.
+NamedNetwork load_network(const std::string& argument, const NetworkOptions& options = {});
+
+// The same, refusing what has no model: `purpose` ("train") wants to build it anew.
+Model load_model(const std::string& argument, const NetworkOptions& options,
+                 std::string_view purpose);
+
+}  // namespace ag
