@@ -1,0 +1,103 @@
+#include "codegen/compile.h"
+
+#include <algorithm>
+
+#include "codegen/kernel/disk_cache.h"
+#include "codegen/kernel/worker_pool.h"
+#include "codegen/schedule/layout_model.h"
+#include "passes/fuse.h"
+#include "passes/passes.h"
+
+namespace ag {
+namespace {
+
+using plan::Storage;
+
+std::vector<KernelResult> compile_kernels(std::span<const KernelRequest> requests,
+                                          const CompileSettings& settings,
+                                          CompileStatistics& statistics) {
+  KernelCompiler& compiler = settings.compiler ? *settings.compiler : WorkerPool::shared();
+  auto directory = settings.use_cache ? DiskCache::default_directory() : std::nullopt;
+  if (!directory) return compile_all(requests, compiler, nullptr, &statistics);
+  DiskCache cache(*directory);
+  return compile_all(requests, compiler, &cache, &statistics);
+}
+
+// Kernels of `steps` at most, by their scratch.
+int64_t most_scratch(const std::vector<plan::Step>& steps,
+                     const std::map<std::string, int64_t>& scratch) {
+  int64_t most = 0;
+  for (const plan::Step& step : steps) {
+    if (!step.kernel.empty()) most = std::max(most, scratch.at(step.kernel));
+  }
+  return most;
+}
+
+// The bytes of one storage, filled with the values of the tensors that live there.
+plan::Blob gather_weights(const plan::Program& program, Storage storage,
+                          const std::map<std::string, Array>& weights) {
+  std::string bytes;
+  for (const plan::Tensor& tensor : program.tensors) {
+    if (tensor.buffer < 0 || program.buffers[tensor.buffer].storage != storage) continue;
+    auto found = weights.find(tensor.name);
+    if (found == weights.end()) {
+      throw CompileError(fmt::format("compile: no value for '{}' ({}{})", tensor.name,
+                                     name_of(tensor.dtype), to_string(tensor.shape)))
+          .help("initialize the model or load its weights first");
+    }
+    const Array& value = found->second;
+    if (value.dtype() != tensor.dtype || value.shape() != tensor.shape) {
+      throw CompileError(fmt::format("compile: '{}' is {}{}, but its value is {}{}", tensor.name,
+                                     name_of(tensor.dtype), to_string(tensor.shape),
+                                     name_of(value.dtype()), to_string(value.shape())));
+    }
+    size_t offset = static_cast<size_t>(program.buffers[tensor.buffer].offset);
+    bytes.resize(std::max(bytes.size(), offset + value.size_bytes()));
+    if (value.size_bytes() > 0)
+      std::memcpy(bytes.data() + offset, value.data(), value.size_bytes());
+  }
+  return bytes.empty() ? nullptr : std::make_shared<const std::string>(std::move(bytes));
+}
+
+}  // namespace
+
+Graph lower_to_kernels(const Graph& graph, const Target& target) {
+  Graph lowered = dce(cse(strip_stop_gradient(expand_composites(graph))));
+  return assign_layouts(fuse(lowered), CpuLayoutModel(target));
+}
+
+CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,
+                               const std::map<std::string, Array>& weights,
+                               const CompileSettings& settings) {
+  const Target& target = find_target(settings.target);
+  std::vector<Graph> kernels;
+  for (const ProgramEntry& entry : entries)
+    kernels.push_back(lower_to_kernels(entry.graph, target));
+  std::vector<plan::EntryGraph> graphs;
+  for (size_t i = 0; i < entries.size(); ++i) graphs.push_back({entries[i].name, &kernels[i]});
+  plan::ProgramPlan plan = plan::plan_program(std::move(name), target, graphs);
+  for (KernelRequest& request : plan.requests) request.explain = settings.explain;
+
+  CompiledProgram compiled;
+  std::vector<KernelResult> results = compile_kernels(plan.requests, settings, compiled.statistics);
+  std::map<std::string, int64_t> scratch;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const KernelRequest& request = plan.requests[i];
+    scratch[request.symbol] = results[i].scratch_bytes;
+    compiled.kernels.push_back(
+        {request, results[i].scratch_bytes, static_cast<int64_t>(results[i].object.size()),
+         results[i].lowering_ms, results[i].llvm_ms, std::move(results[i].loop_nest)});
+    plan.program.kernels[request.symbol] =
+        std::make_shared<const std::string>(std::move(results[i].object));
+  }
+  for (plan::Entry& entry : plan.program.entries)
+    entry.scratch_bytes = most_scratch(entry.steps, scratch);
+  plan.program.prepare_scratch_bytes = most_scratch(plan.program.prepare, scratch);
+  plan.program.state = gather_weights(plan.program, Storage::state, weights);
+  plan.program.parameters = gather_weights(plan.program, Storage::parameter, weights);
+  compiled.program = std::move(plan.program);
+  compiled.memory = std::move(plan.memory);
+  return compiled;
+}
+
+}  // namespace ag

@@ -1,0 +1,54 @@
+// Graphs to programs: passes, plan, kernels. The whole compiler behind one call.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codegen/kernel/compiler.h"
+#include "codegen/plan/planner.h"
+#include "codegen/target.h"
+
+namespace ag {
+
+// One entry point of a program and the graph it runs.
+struct ProgramEntry {
+  std::string name;  // "forward_b1"
+  Graph graph;
+};
+
+struct CompileSettings {
+  std::string target = "host";
+  KernelCompiler* compiler = nullptr;  // null: the worker processes of this process
+  bool use_cache = true;               // the kernel cache on disk
+  bool explain = false;                // keep each kernel's loop nest
+};
+
+// What the compiler knows about a kernel it made.
+struct KernelReport {
+  KernelRequest request;
+  int64_t scratch_bytes = 0;
+  int64_t object_bytes = 0;
+  double lowering_ms = 0, llvm_ms = 0;
+  std::string loop_nest;  // when explained
+};
+
+struct CompiledProgram {
+  plan::Program program;
+  std::vector<plan::EntryMemory> memory;
+  std::vector<KernelReport> kernels;
+  CompileStatistics statistics;
+};
+
+// The graph as kernels with layouts for a target: composites written out, duplicates and dead code
+// removed, fused, layouts assigned.
+Graph lower_to_kernels(const Graph& graph, const Target& target);
+
+// Compiles the entries into one program. `weights` are the values of all parameters and states by
+// name; throws CompileError when one is missing or has another type.
+CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,
+                               const std::map<std::string, Array>& weights,
+                               const CompileSettings& settings = {});
+
+}  // namespace ag
