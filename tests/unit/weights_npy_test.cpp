@@ -60,7 +60,7 @@ std::vector<std::byte> deflated_zip(const std::string& name, const std::string& 
                              number(name.size(), 2) + number(0, 2);
   const std::string local = "PK\3\4" + common + name + packed;
   const std::string central =
-      "PK\1\2" + number(20, 2) + common + number(0, 10) + number(0, 4) + name;
+      "PK\1\2" + number(20, 2) + common + number(0, 8) + number(0, 6) + name;
   return to_bytes(local + central + "PK\5\6" + number(0, 4) + number(1, 2) + number(1, 2) +
                   number(central.size(), 4) + number(local.size(), 4) + number(0, 2));
 }
