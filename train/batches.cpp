@@ -46,11 +46,7 @@ BatchStream::BatchStream(const Dataset& dataset, BatchOptions options, BatchPosi
       batches_per_epoch_(count_batches(dataset, options_)) {
   start.epoch += start.batch / batches_per_epoch_;
   start.batch %= batches_per_epoch_;
-  Shape shape = dataset.image_shape();
-  shape.insert(shape.begin(), options_.batch);
-  for (int64_t i = 0; i <= options_.ahead; ++i) {
-    free_.push_back({Array(DType::f32, shape), Array(DType::i32, {options_.batch})});
-  }
+  for (int64_t i = 0; i < options_.ahead; ++i) free_.push_back(empty_batch());
   thread_ = std::thread([this, start] { produce(start); });
 }
 
@@ -67,13 +63,18 @@ void BatchStream::next(Batch& batch) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return !ready_.empty(); });
   std::swap(batch, ready_.front());
-  // A caller's first batch has no buffers to give back; `free_` began with one more than is ahead.
-  if (batch.images.shape() == ready_.front().images.shape()) {
-    free_.push_back(std::move(ready_.front()));
-  }
+  // A caller's first batch has no buffers to give back.
+  const bool usable = batch.images.shape() == ready_.front().images.shape();
+  free_.push_back(usable ? std::move(ready_.front()) : empty_batch());
   ready_.pop_front();
   lock.unlock();
   changed_.notify_all();
+}
+
+Batch BatchStream::empty_batch() const {
+  Shape shape = dataset_.image_shape();
+  shape.insert(shape.begin(), options_.batch);
+  return {Array(DType::f32, shape), Array(DType::i32, {options_.batch})};
 }
 
 void BatchStream::produce(BatchPosition position) {

@@ -56,6 +56,7 @@ class BatchStream {
   void next(Batch& batch);
 
  private:
+  Batch empty_batch() const;
   void produce(BatchPosition start);
   void fill(Batch& batch, const std::vector<int64_t>& order, BatchPosition position) const;
 

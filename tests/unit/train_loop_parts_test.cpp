@@ -99,7 +99,7 @@ TEST_CASE("schedules are read from text") {
 TEST_CASE("the progress line fits its width") {
   const ProgressState state{2, 5, 61, 100, 0.12345, 4321.4, 67};
   CHECK(progress_line(state, 80) ==
-        "epoch 2/5 [=============>       ]  61 %  loss 0.1235  4321 images/s  1:07 left");
+        "epoch 2/5 [==============>        ]  61 %  loss 0.1235  4321 images/s  1:07 left");
   CHECK(progress_line(state, 60) == "epoch 2/5  61 %  loss 0.1235  4321 images/s  1:07 left");
   CHECK(progress_line(state, 9) == "epoch 2/5");
   CHECK(progress_line({1, 1, 4, 4}, 200).find(std::string(30, '=') + "]") != std::string::npos);
