@@ -1,3 +1,4 @@
+#include "passes/fuse.h"
 #include "passes/pass.h"
 #include "passes/passes.h"
 
@@ -39,6 +40,7 @@ constexpr Pass kPasses[] = {
     {"fold_batch_norm", "inference batch norm into the weights of the convolution before it",
      run<fold_batch_norm>},
     {"expand", "write composites out in primitives", run_expand, kExpandParameters},
+    {"fuse", "group primitives into kernels", run<fuse>},
 };
 
 }  // namespace

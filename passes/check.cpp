@@ -10,7 +10,7 @@
 namespace ag {
 namespace {
 
-constexpr double kTolerance = 1e-6;
+constexpr double kTolerance = 1e-5;
 constexpr int64_t kMostOperations = 4'000'000'000;
 
 void check_node(const Graph& graph, int index, std::string_view pass) {

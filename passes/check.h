@@ -12,7 +12,7 @@ namespace ag {
 void check_invariants(const Graph& graph, std::string_view pass);
 
 // Runs the interpreter on both graphs with the same sample values and compares the outputs of
-// `before` by name: floats within 1e-6 of the output's largest element, integers exactly. Throws
+// `before` by name: floats within 1e-5 of the output's largest element, integers exactly. Throws
 // InternalError naming the pass and the first output that differs, with both values; CompileError
 // when the graph is too large for the interpreter.
 void check_semantics(const Graph& before, const Graph& after, std::string_view pass);
