@@ -51,7 +51,7 @@ function(argent_header_folders)
     endif()
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION include/argent/${parent}
             FILES_MATCHING PATTERN "*.h"
-            PATTERN lower EXCLUDE PATTERN link EXCLUDE PATTERN kernel EXCLUDE  # Halide, LLVM
+            PATTERN lower EXCLUDE PATTERN link EXCLUDE  # they read Halide's and LLVM's headers
             PATTERN libc EXCLUDE PATTERN program EXCLUDE)
   endforeach()
   install(FILES ${PROJECT_SOURCE_DIR}/include/argent/argent.h DESTINATION include/argent)
