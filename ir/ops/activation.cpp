@@ -22,7 +22,10 @@ std::vector<TensorType> infer_float(const InferContext& c) {
 
 std::vector<TensorType> infer_clip(const InferContext& c) {
   double low = c.attributes.number("low"), high = c.attributes.number("high");
-  if (!(low <= high)) c.fail("low {} lies above high {}", low, high);
+  if (!(low <= high)) {
+    throw c.error(fmt::format("low {} lies above high {}", low, high))
+        .help(fmt::format("swap them: low={}, high={}", high, low));
+  }
   return infer_float(c);
 }
 

@@ -54,12 +54,17 @@ void check_operands(const InferContext& c) {
 void check_group_axis(const InferContext& c, std::string_view what, const TensorType& type,
                       int axis, int64_t groups) {
   if (type.shape[axis] % groups == 0) return;
-  c.fail("{} {} has extent {} along axis {}, which {} groups do not divide", what, to_string(type),
-         type.shape[axis], axis, groups);
+  throw c
+      .error(fmt::format("{} {} has extent {} along axis {}, which {} groups do not divide", what,
+                         to_string(type), type.shape[axis], axis, groups))
+      .help(fmt::format("make it a multiple of {}", groups));
 }
 
 void check_groups(const InferContext& c, const ConvSpec& spec) {
-  if (spec.groups < 1) c.fail("groups {} must be at least 1", spec.groups);
+  if (spec.groups < 1) {
+    throw c.error(fmt::format("groups {} must be at least 1", spec.groups))
+        .help("leave groups out for a plain convolution");
+  }
   if (spec.dims.grouped() != (spec.groups > 1)) {
     throw c
         .error(fmt::format("dims \"{}\" marks {} axes of groups, but groups is {}",

@@ -30,8 +30,10 @@ void check_numbers(const InferContext& c) {
 }
 
 void check_nonempty(const InferContext& c, const TensorType& from, int64_t axis) {
-  if (from.shape[axis] == 0 && c.operand(1).count() != 0)
-    c.fail("{} has nothing to index along axis {}", to_string(from), axis);
+  if (from.shape[axis] == 0 && c.operand(1).count() != 0) {
+    throw c.error(fmt::format("{} has nothing to index along axis {}", to_string(from), axis))
+        .help("give it at least one entry, or no indices");
+  }
 }
 
 // `dense` is what the indices point into.

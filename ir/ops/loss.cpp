@@ -38,8 +38,10 @@ std::vector<TensorType> infer_cross_entropy(const InferContext& c) {
               to_string(labels.with_shape(label_shape(logits.shape))));
   }
   double smoothing = c.attributes.number("label_smoothing");
-  if (!(smoothing >= 0 && smoothing <= 1))
-    c.fail("label_smoothing {} lies outside [0, 1]", smoothing);
+  if (!(smoothing >= 0 && smoothing <= 1)) {
+    throw c.error(fmt::format("label_smoothing {} lies outside [0, 1]", smoothing))
+        .help("it is the share of the target spread over all classes, often 0.1");
+  }
   return {logits.with_shape({})};
 }
 

@@ -70,8 +70,10 @@ std::vector<TensorType> infer_adaptive(const InferContext& c) {
   size_t first = shape.size() - size.size();
   for (size_t i = 0; i < size.size(); ++i) {
     if (size[i] < 1 || shape[first + i] < 1)
-      c.fail("cannot make {} bins of extent {} along axis {}", size[i], shape[first + i],
-             first + i);
+      throw c
+          .error(fmt::format("cannot make {} bins of extent {} along axis {}", size[i],
+                             shape[first + i], first + i))
+          .help("give a size of at least 1 per axis");
     shape[first + i] = size[i];
   }
   return {c.operand(0).with_shape(shape)};

@@ -16,7 +16,11 @@ std::vector<TensorType> infer_softmax(const InferContext& c) {
   if (!is_float(x.dtype))
     throw c.error(fmt::format("operand is {}, but the op wants a float", to_string(x)))
         .help("insert a cast");
-  if (axis < 0 || axis >= x.rank()) c.fail("axis {} is outside {}", axis, to_string(x));
+  if (axis < 0 || axis >= x.rank()) {
+    throw c.error(fmt::format("axis {} is outside {}", axis, to_string(x)))
+        .help(fmt::format("axes run from 0 to {}; builders count negative ones from the back",
+                          x.rank() - 1));
+  }
   return {x};
 }
 

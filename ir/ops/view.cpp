@@ -54,8 +54,10 @@ std::vector<TensorType> infer_broadcast(const InferContext& c) {
 std::vector<TensorType> infer_reshape(const InferContext& c) {
   const TensorType &from = c.operand(0), &to = c.attributes.type("type");
   if (from.count() != to.count() || from.dtype != to.dtype) {
-    c.fail("{} has {} elements, {} has {}", to_string(from), from.count(), to_string(to),
-           to.count());
+    throw c
+        .error(fmt::format("{} has {} elements, {} has {}", to_string(from), from.count(),
+                           to_string(to), to.count()))
+        .help("one extent may be -1: what is left");
   }
   return {to};
 }
@@ -85,8 +87,10 @@ std::vector<TensorType> infer_slice(const InferContext& c) {
   for (int axis = 0; axis < from.rank(); ++axis) {
     if (start[axis] < 0 || start[axis] > limit[axis] || limit[axis] > from.shape[axis] ||
         stride[axis] < 1) {
-      c.fail("{}:{}:{} does not lie inside extent {} of axis {}", start[axis], limit[axis],
-             stride[axis], from.shape[axis], axis);
+      throw c
+          .error(fmt::format("{}:{}:{} does not lie inside extent {} of axis {}", start[axis],
+                             limit[axis], stride[axis], from.shape[axis], axis))
+          .help("a slice wants 0 <= start <= limit <= extent and stride >= 1");
     }
     shape.push_back((limit[axis] - start[axis] + stride[axis] - 1) / stride[axis]);
   }

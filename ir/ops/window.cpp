@@ -34,28 +34,33 @@ void check_entries(const InferContext& c, std::string_view name, size_t wanted, 
 }
 
 // Every window must meet an element, or its maximum would be padding. Windows that start inside do.
-void check_meets_elements(const InferContext& c, const WindowSpec& spec, int axis, int64_t extent,
+void check_meets_elements(const InferContext& c, const WindowSpec& spec, int axis,
                           int64_t windows) {
+  int place = c.operand(0).rank() - spec.sliding_rank() + axis;  // among the operand's axes
+  int64_t extent = c.operand(0).shape[place];
   int64_t stride = spec.stride[axis], dilation = spec.dilation[axis], low = spec.low[axis];
   auto meets = [&](int64_t y) {
     int64_t start = y * stride - low;
     int64_t tap = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
     return tap < spec.window[axis] && start + tap * dilation < extent;
   };
+  // Windows that begin before the extent miss it when they are too far out, or when their taps fall
+  // beside an extent narrower than the dilation; that repeats after at most `dilation` windows.
   int64_t before = std::min(windows, (low + stride - 1) / stride);
-  for (int64_t y = 0; y < before; ++y) {
+  int64_t checked = std::min(before, dilation <= extent ? 1 : dilation);
+  for (int64_t y = 0; y < checked; ++y) {
     if (meets(y)) continue;
     throw c
         .error(fmt::format("window {} of axis {} covers only padding: padding is {} and {}, the "
                            "window {} with dilation {}, the extent {}",
-                           y, axis, low, spec.high[axis], spec.window[axis], dilation, extent))
+                           y, place, low, spec.high[axis], spec.window[axis], dilation, extent))
         .help("pad by less than the window");
   }
   if (!meets(windows - 1)) {
     throw c
         .error(fmt::format("the last window of axis {} covers only padding: high padding is {}, "
                            "the window {} with stride {}, the extent {}",
-                           axis, spec.high[axis], spec.window[axis], stride, extent))
+                           place, spec.high[axis], spec.window[axis], stride, extent))
         .help("pad by less than the window");
   }
 }
@@ -65,8 +70,11 @@ Shape pooled_shape(const InferContext& c, const TensorType& from) {
   const Integers& window = c.attributes.integers("window");
   int rank = static_cast<int>(window.size()), first = from.rank() - rank;
   check_entries(c, "window", window.size(), 1);
-  if (rank == 0 || first < 0)
-    c.fail("window {} does not fit operand {}", to_string(window), to_string(from));
+  if (rank == 0 || first < 0) {
+    throw c
+        .error(fmt::format("window {} does not fit operand {}", to_string(window), to_string(from)))
+        .help(fmt::format("a window slides over one to {} trailing axes", from.rank()));
+  }
   check_entries(c, "stride", window.size(), 1);
   check_entries(c, "dilation", window.size(), 1);
   check_entries(c, "padding", 2 * window.size(), 0);
@@ -99,7 +107,7 @@ std::vector<TensorType> infer_max_pool(const InferContext& c) {
   WindowSpec spec = WindowSpec::of(c.attributes);
   int first = from.rank() - spec.sliding_rank();
   for (int axis = 0; axis < spec.sliding_rank(); ++axis)
-    check_meets_elements(c, spec, axis, from.shape[first + axis], values.shape[first + axis]);
+    check_meets_elements(c, spec, axis, values.shape[first + axis]);
   return {values, values.with_dtype(DType::i32)};
 }
 
@@ -346,10 +354,22 @@ constinit const OpDef window_gather{
 
 // ---- builders ----
 
+namespace {
+
+Attributes window_attributes(const Operand& x, const PoolOptions& options) {
+  try {
+    return window_spec(options, x.tensor.shape()).attributes();
+  } catch (CompileError& error) {
+    throw error.at(x.tensor.graph().locate(x.where));
+  }
+}
+
+}  // namespace
+
 std::pair<Tensor, Tensor> max_pool_with_taps(Operand x, PoolOptions options) {
   Tensor operands[] = {x.tensor};
-  std::vector<Tensor> results = apply_all(
-      ops::max_pool, operands, window_spec(options, x.tensor.shape()).attributes(), x.where);
+  std::vector<Tensor> results =
+      apply_all(ops::max_pool, operands, window_attributes(x, options), x.where);
   return {results[0], results[1]};
 }
 
@@ -358,8 +378,7 @@ Tensor max_pool(Operand x, PoolOptions options) {
 }
 
 Tensor sum_pool(Operand x, PoolOptions options) {
-  return apply(ops::sum_pool, {x.tensor}, window_spec(options, x.tensor.shape()).attributes(),
-               x.where);
+  return apply(ops::sum_pool, {x.tensor}, window_attributes(x, options), x.where);
 }
 
 Tensor window_scatter(Operand dy, Operand taps, TensorType type, const WindowSpec& spec) {
