@@ -70,8 +70,8 @@ function(argent_install)
   install(TARGETS argent_library argent_command EXPORT ArgentTargets)
   install(EXPORT ArgentTargets NAMESPACE Argent:: DESTINATION ${package})
 
-  set_target_properties(argent-kc PROPERTIES INSTALL_RPATH "$ORIGIN")
-  install(TARGETS argent-kc DESTINATION libexec/argent)
+  set_target_properties(argent_kc PROPERTIES INSTALL_RPATH "$ORIGIN")
+  install(TARGETS argent_kc DESTINATION libexec/argent)
   install(FILES $<TARGET_FILE:argent_halide> DESTINATION libexec/argent)
 
   configure_package_config_file(cmake/ArgentConfig.cmake.in
