@@ -44,25 +44,28 @@ constexpr RoleRow kRoles[] = {
     {&ops::matmul, FusionRole::anchor, "matmul"},
     {&ops::max_pool, FusionRole::anchor, "window"},
     {&ops::sum_pool, FusionRole::anchor, "window"},
+    {&ops::random_bits, FusionRole::anchor, "gather"},
     {&ops::window_scatter, FusionRole::anchor, "window"},
     {&ops::window_gather, FusionRole::anchor, "window"},
 };
 
 const RoleRow* role_row(const OpDef& op) {
-  auto row = std::find_if(std::begin(kRoles), std::end(kRoles), [&](const RoleRow& r) { return r.op == &op; });
+  auto row = std::find_if(std::begin(kRoles), std::end(kRoles),
+                          [&](const RoleRow& r) { return r.op == &op; });
   return row == std::end(kRoles) ? nullptr : row;
 }
 
 // Ops whose recomputation costs more than a load or two.
-constexpr const OpDef* kExpensive[] = {&ops::exp, &ops::log,     &ops::tanh, &ops::erf, &ops::sin,
-                                       &ops::cos, &ops::sigmoid, &ops::power, &ops::random_bits};
+constexpr const OpDef* kExpensive[] = {&ops::exp,     &ops::log,   &ops::tanh,
+                                       &ops::erf,     &ops::sin,   &ops::cos,
+                                       &ops::sigmoid, &ops::power, &ops::random_bits};
 
 bool is_expensive(const Node& node) {
   return std::find(std::begin(kExpensive), std::end(kExpensive), node.op) != std::end(kExpensive);
 }
 
-// The most stored tensors an elementwise value may read to be recomputed in several kernels, and the
-// most operations it may take.
+// The most stored tensors an elementwise value may read to be recomputed in several kernels, and
+// the most operations it may take.
 constexpr int kMostRecomputedOps = 12;
 
 class RootChooser {
@@ -128,7 +131,8 @@ class RootChooser {
     if (!stored && role != FusionRole::generator) {
       stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
     }
-    if (stored && !users.empty() && role == FusionRole::generator && !is_output_[i] && !wanted_in_memory(i)) {
+    if (stored && !users.empty() && role == FusionRole::generator && !is_output_[i] &&
+        !wanted_in_memory(i)) {
       stored = false;
     }
     bool dead = users.empty() && !is_output_[i];
@@ -136,7 +140,8 @@ class RootChooser {
     if (!stored) {
       groups_.roots[i] = std::move(users);
       bool anchors = role == FusionRole::anchor || role == FusionRole::reduction;
-      if (anchors && groups_.anchor[*groups_.roots[i].begin()] < 0) groups_.anchor[*groups_.roots[i].begin()] = i;
+      if (anchors && groups_.anchor[*groups_.roots[i].begin()] < 0)
+        groups_.anchor[*groups_.roots[i].begin()] = i;
       return;
     }
     groups_.roots[i] = {i};
@@ -176,7 +181,8 @@ class RootChooser {
     if (fusion_role(graph_.node(i)) != FusionRole::pointwise) return false;
     return std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
       const Node& node = graph_.node(user);
-      return is_live(user) && node.is(ops::broadcast) && node.types[0].count() > graph_.node(i).types[0].count();
+      return is_live(user) && node.is(ops::broadcast) &&
+             node.types[0].count() > graph_.node(i).types[0].count();
     });
   }
 

@@ -47,6 +47,9 @@ std::span<const Lowering> leaf_lowerings();
 std::span<const Lowering> pointwise_lowerings();
 std::span<const Lowering> view_lowerings();
 std::span<const Lowering> reduce_lowerings();
+std::span<const Lowering> window_lowerings();
+std::span<const Lowering> index_lowerings();
+std::span<const Lowering> random_lowerings();
 
 // Lowers reduce_sum nodes over one domain as one tuple-valued reduction.
 void lower_reductions(Kernel& kernel, std::span<const int> nodes);

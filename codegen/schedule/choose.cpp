@@ -29,6 +29,8 @@ Schedule choose_reduction(const KernelView& kernel) {
 constexpr Choice kCpuChoices[] = {
     {"pointwise", choose_pointwise},
     {"reduction", choose_reduction},
+    {"window", choose_pointwise},
+    {"gather", choose_pointwise},
 };
 
 }  // namespace

@@ -7,11 +7,14 @@
 #include "codegen/compile.h"
 #include "codegen/link/loaded_program.h"
 #include "ir/interpret.h"
+#include "ir/ops/index.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
+#include "ir/ops/random.h"
 #include "ir/ops/reduce.h"
 #include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
+#include "ir/ops/window.h"
 
 namespace {
 
@@ -137,6 +140,45 @@ TEST_CASE("what depends on parameters alone is prepared once") {
   Graph graph("prepare");
   Tensor x = input(graph, "x", f32(8)), w = parameter(graph, "w", f32(8));
   graph.add_output("y", (x + reverse(exp(w), {0})).value());
+  check_compiled(graph);
+}
+
+TEST_CASE("pooling, its taps and its gradient") {
+  Graph graph("pooling");
+  Tensor x = input(graph, "x", f32(2, 3, 11, 9)), dy = input(graph, "dy", f32(2, 3, 6, 5));
+  auto [y, taps] =
+      max_pool_with_taps(x, {.window = {3, 3}, .stride = {2, 2}, .padding = {1, 1, 1, 1}});
+  WindowSpec spec = WindowSpec::of(graph.node(y.value()));
+  graph.add_output("y", y.value());
+  graph.add_output("taps", taps.value());
+  graph.add_output("dx", window_scatter(dy, taps, x.type(), spec).value());
+  graph.add_output("gathered", window_gather(x, taps, spec).value());
+  graph.add_output("sum", sum_pool(x, {.window = {2, 2}, .stride = {2, 2}}).value());
+  check_compiled(graph);
+}
+
+TEST_CASE("reading and adding at indices") {
+  Graph graph("indices");
+  Tensor x = input(graph, "x", f32(5, 7)), table = input(graph, "table", f32(9, 4));
+  Tensor labels =
+      constant(graph, Array::of<int32_t>({5, 1}, std::vector<int32_t>{3, 0, 6, -1, 99}));
+  Tensor rows = reshape(labels, {5});
+  graph.add_output("taken", take_along(x, labels, 1).value());
+  graph.add_output("spread",
+                   scatter_along_add(slice(x, {0, 0}, {5, 1}), labels, 1, f32(5, 7)).value());
+  graph.add_output("rows", gather_rows(table, rows).value());
+  graph.add_output("added", scatter_rows_add(slice(x, {0, 0}, {5, 4}), rows, f32(9, 4)).value());
+  check_compiled(graph);
+}
+
+TEST_CASE("random bits are Philox's") {
+  Graph graph("random");
+  Tensor key =
+      constant(graph, Array::of<uint32_t>({2}, std::vector<uint32_t>{123456789, 987654321}));
+  Tensor x = input(graph, "x", f32(17, 5));
+  graph.add_output("bits", random_bits(key, {3, 7}, 5).value());
+  graph.add_output("dropped", dropout(x, key, 0.3).value());
+  graph.add_output("next", next_key(key).value());
   check_compiled(graph);
 }
 
