@@ -49,9 +49,12 @@ class NetworkCommands(unittest.TestCase):
         self.assertEqual(layers["conv2"]["output"], "f32[1,16,10,10]")
         self.assertEqual(layers["conv2"]["receptive_field"], [14, 14])
         self.assertEqual(analysis["parameters"], 61706)
+        self.assertGreaterEqual(analysis["arena_bytes"], analysis["arena_lower_bound"])
+        self.assertGreaterEqual(analysis["arena_lower_bound"], 6 * 28 * 28 * 4)
         table = self.succeed("inspect", "lenet5", "--batch", 3)
         self.assertIn("f32[3,16,10,10]", table)
         self.assertIn("lenet5: 61706 parameters", table)
+        self.assertIn("arena: ", table)
 
     def test_inspect_reads_the_text_form(self):
         with tempfile.TemporaryDirectory() as folder:

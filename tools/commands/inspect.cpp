@@ -1,6 +1,7 @@
 // argent inspect: what a network consists of.
 #include <nlohmann/json.hpp>
 
+#include "codegen/compile.h"
 #include "frontend/analysis.h"
 #include "ir/print.h"
 #include "tools/command.h"
@@ -12,8 +13,17 @@ namespace {
 struct InspectOptions {
   std::string model;
   NetworkOptions network;
+  std::string target = "host";
   bool graph = false, json = false;
 };
+
+// What one call needs, as planned for the target.
+plan::EntryMemory memory_of(const Graph& graph, const std::string& target_name) {
+  const Target& target = find_target(target_name);
+  const Graph kernels = lower_to_kernels(graph, target);
+  const plan::EntryGraph entries[] = {{"forward", &kernels}};
+  return plan::plan_program(graph.name(), target, entries).memory[0];
+}
 
 std::string field_text(const LayerRow& row) {
   if (row.receptive_field.empty()) return "all";
@@ -23,7 +33,7 @@ std::string field_text(const LayerRow& row) {
   return text;
 }
 
-nlohmann::json json_of(const Analysis& analysis) {
+nlohmann::json json_of(const Analysis& analysis, const plan::EntryMemory& memory) {
   nlohmann::json layers = nlohmann::json::array();
   for (const LayerRow& row : analysis.layers) {
     layers.push_back({{"name", row.name},
@@ -36,10 +46,12 @@ nlohmann::json json_of(const Analysis& analysis) {
   return {{"name", analysis.name},
           {"parameters", analysis.parameters},
           {"macs", analysis.macs},
+          {"arena_bytes", memory.arena_bytes},
+          {"arena_lower_bound", memory.lower_bound},
           {"layers", layers}};
 }
 
-void print_table(const Analysis& analysis) {
+void print_table(const Analysis& analysis, const plan::EntryMemory& memory) {
   size_t name_width = 5, op_width = 2, output_width = 6;
   for (const LayerRow& row : analysis.layers) {
     name_width = std::max(name_width, row.name.size());
@@ -55,6 +67,9 @@ void print_table(const Analysis& analysis) {
   }
   fmt::print("\n{}: {} parameters, {:.3f} MMACs\n", analysis.name, analysis.parameters,
              static_cast<double>(analysis.macs) * 1e-6);
+  fmt::print("arena: {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
+             static_cast<double>(memory.arena_bytes) / 1024,
+             static_cast<double>(memory.lower_bound) / 1024);
 }
 
 int run(const InspectOptions& options) {
@@ -63,11 +78,12 @@ int run(const InspectOptions& options) {
     fmt::print("{}", print(network.graph));
     return kSuccess;
   }
-  Analysis analysis = analyse(network.graph);
+  const Analysis analysis = analyse(network.graph);
+  const plan::EntryMemory memory = memory_of(network.graph, options.target);
   if (options.json)
-    fmt::print("{}\n", json_of(analysis).dump(2));
+    fmt::print("{}\n", json_of(analysis, memory).dump(2));
   else
-    print_table(analysis);
+    print_table(analysis, memory);
   return kSuccess;
 }
 
@@ -82,6 +98,7 @@ CommandAction add_options(CLI::App& command) {
                      "input of a C++ function of a tensor, as in 1,3,32,32");
   command.add_option("--weights", options->network.weights,
                      "checks that the weights in FILE fit the network");
+  command.add_option("--target", options->target, "whose memory plan is shown (host)");
   command.add_flag("--graph", options->graph, "prints the graph instead");
   command.add_flag("--json", options->json, "prints the table as JSON");
   return [options] { return run(*options); };
@@ -89,7 +106,7 @@ CommandAction add_options(CLI::App& command) {
 
 }  // namespace
 
-const Command inspect{"inspect", "layers, shapes, parameters, MACs and receptive fields",
+const Command inspect{"inspect", "layers, shapes, parameters, MACs, receptive fields, memory",
                       add_options,
                       "  argent inspect resnet20_cifar\n"
                       "  argent inspect resnet18 --classes 10 --json\n"
