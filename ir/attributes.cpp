@@ -118,7 +118,8 @@ Attributes complete_attributes(std::string_view op, std::span<const AttributeSpe
   for (const AttributeSpec& spec : schema) {
     const AttributeValue* value = given.find(spec.name);
     if (!value && spec.required) {
-      throw CompileError(fmt::format("{}: attribute '{}' is missing", op, spec.name));
+      throw CompileError(fmt::format("{}: attribute '{}' is missing", op, spec.name))
+          .help(fmt::format("give {}, {}", spec.name, kKindNames[static_cast<size_t>(spec.kind)]));
     }
     complete.set(spec.name, value ? checked(op, spec, *value) : default_of(spec));
   }

@@ -190,17 +190,22 @@ CompileError Lexer::error_at(const Token& token, const std::string& message) con
   return error;
 }
 
-std::string Lexer::describe(const Token& token) {
+std::string Lexer::spelled(const Token& token) {
   constexpr size_t kLongest = 40;
   std::string shown = token.text.substr(0, kLongest);
+  std::string name = is_plain_name(shown) ? shown : quoted(shown);
   switch (token.kind) {
-    case TokenKind::end: return "the end of the text";
     case TokenKind::string: return quoted(shown);
-    case TokenKind::value: return "'%" + shown + "'";
-    case TokenKind::named_value: return "'%" + (is_plain_name(shown) ? shown : quoted(shown)) + "'";
-    case TokenKind::graph_name: return "'@" + shown + "'";
-    default: return "'" + shown + "'";
+    case TokenKind::value: return "%" + shown;
+    case TokenKind::named_value: return "%" + name;
+    case TokenKind::graph_name: return "@" + name;
+    default: return shown;
   }
+}
+
+std::string Lexer::describe(const Token& token) {
+  if (token.kind == TokenKind::end) return "the end of the text";
+  return token.kind == TokenKind::string ? spelled(token) : "'" + spelled(token) + "'";
 }
 
 }  // namespace ag

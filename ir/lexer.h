@@ -49,6 +49,8 @@ class Lexer {
   // An error at a token: file, line, column, the line itself and a caret.
   CompileError error_at(const Token& token, const std::string& message) const;
   Location location_of(const Token& token) const;
+  // A token as it is written, shortened: %12, "a string", relu.
+  static std::string spelled(const Token& token);
   // How error messages call a token: "')'", "'relu'", "the end of the text".
   static std::string describe(const Token& token);
 

@@ -254,7 +254,8 @@ class GraphParser {
     for (const auto& [name, place] : defined_) {
       if (name[0] == key(token)[0]) known.push_back(name.substr(1));
     }
-    std::string closest = closest_name(token.text, known);
+    bool numbered = token.kind == TokenKind::value;
+    std::string closest = numbered ? "" : closest_name(token.text, known);
     throw lexer_.error_at(token, fmt::format("{} is not defined", Lexer::describe(token)))
         .help(closest.empty() ? "values are defined on a line before their first use"
                               : fmt::format("did you mean %{}?", closest));
@@ -393,7 +394,7 @@ class GraphParser {
                 results[i].token,
                 fmt::format("{} is declared {}, but {} gives {}", Lexer::describe(results[i].token),
                             to_string(results[i].type), op.name, to_string(node.types[i])))
-            .help(fmt::format("write {}: {}", Lexer::describe(results[i].token),
+            .help(fmt::format("write {}: {}", Lexer::spelled(results[i].token),
                               to_string(node.types[i])));
       }
       define(results[i].token, {index, static_cast<int>(i)});

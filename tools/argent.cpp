@@ -28,8 +28,31 @@ void check_command_name(int argc, char** argv) {
   std::vector<std::string> names;
   for (const Command* command : kCommands) names.emplace_back(command->name);
   if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return;
+  std::string closest = closest_name(argv[1], names);
   throw CompileError(fmt::format("argent has no command '{}'", argv[1]))
-      .help(name_help(argv[1], names, "commands"));
+      .help(closest.empty() ? "argent --help lists the commands"
+                            : fmt::format("did you mean '{}'?", closest));
+}
+
+// A mistake in the options of a command (or of argent itself), in our form.
+CompileError option_error(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  for (const CLI::App* sub : app.get_subcommands()) command = sub;
+  std::string name = command == &app ? "argent" : "argent " + command->get_name();
+  std::vector<std::string> known, unknown = command->remaining();
+  for (const CLI::Option* option : command->get_options()) {
+    for (const std::string& word : option->get_lnames()) known.push_back("--" + word);
+  }
+  std::string help =
+      fmt::format("{} --help lists the {}", name, command == &app ? "commands" : "options");
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr || unknown.empty())
+    return CompileError(fmt::format("{}: {}", name, error.what())).help(help);
+  std::string word = unknown[0].substr(0, unknown[0].find('='));
+  std::string closest = closest_name(word, known);
+  if (!closest.empty()) help = fmt::format("did you mean {}? {}", closest, help);
+  return CompileError(fmt::format("{} has no {} '{}'", name,
+                                  word[0] == '-' ? "option" : "further argument", word))
+      .help(help);
 }
 
 int run(int argc, char** argv) {
@@ -46,7 +69,9 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kSuccess : kUserMistake;
+    if (error.get_exit_code() != 0) throw option_error(app, error);
+    app.exit(error);  // prints the help or the version
+    return kSuccess;
   }
   for (auto& [sub, action] : actions) {
     if (sub->parsed()) return action();
