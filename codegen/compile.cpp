@@ -62,7 +62,8 @@ plan::Blob gather_weights(const plan::Program& program, Storage storage,
 }  // namespace
 
 Graph lower_to_kernels(const Graph& graph, const Target& target) {
-  Graph lowered = dce(cse(strip_stop_gradient(expand_composites(graph))));
+  Graph folded = fold_batch_norm(simplify(graph));
+  Graph lowered = dce(cse(simplify(strip_stop_gradient(expand_composites(folded)))));
   return assign_layouts(fuse(lowered), CpuLayoutModel(target));
 }
 

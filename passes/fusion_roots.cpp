@@ -192,7 +192,10 @@ class RootChooser {
            fusion_role(graph_.node(groups_.anchor[root])) == FusionRole::reduction;
   }
 
-  bool has_one_more_axis(int root, const Shape& rows) const {
+  // A row value may keep an axis of extent 1 where the rows' elements were.
+  bool has_one_more_axis(int root, Shape rows) const {
+    const Shape& full = graph_.node(root).types[0].shape;
+    if (rows.size() == full.size() && !rows.empty() && rows.back() == 1) rows.pop_back();
     const Shape& shape = graph_.node(root).types[0].shape;
     return shape.size() == rows.size() + 1 && std::equal(rows.begin(), rows.end(), shape.begin());
   }

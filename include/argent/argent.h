@@ -2,6 +2,7 @@
 #pragma once
 
 // IWYU pragma: begin_exports
+#include "deploy/compile.h"
 #include "frontend/analysis.h"
 #include "frontend/initializer.h"
 #include "frontend/layers.h"

@@ -18,7 +18,8 @@ MAY_INCLUDE = {
     "runtime": {"runtime"},
     "codegen": {"ir", "passes", "runtime", "codegen"},
     "frontend": {"ir", "frontend"},
-    "train": {"ir", "passes", "runtime", "codegen", "frontend", "train"},
+    "deploy": {"ir", "passes", "runtime", "codegen", "frontend", "deploy"},
+    "train": {"ir", "passes", "runtime", "codegen", "frontend", "deploy", "train"},
 }
 
 # Libraries' headers (a pattern on the path between the brackets) -> the only places that read them.
