@@ -37,6 +37,7 @@ uint8_t* aligned(uint8_t* pointer) {
 void* overflow(Instance& instance, size_t bytes) {
   instance.scratch_overflows.fetch_add(1, std::memory_order_relaxed);
   void* memory = nullptr;
+  if (bytes > kMostStorage) return nullptr;
   if (posix_memalign(&memory, kBlockAlignment, bytes + sizeof(Block)) != 0) return nullptr;
   auto* block = static_cast<Block*>(memory);
   block->from_libc = true;

@@ -11,6 +11,8 @@ namespace ag::rt {
 inline constexpr uint64_t kStorageAlignment = 64;
 // Kernels may read up to a vector beyond a buffer's last element.
 inline constexpr uint64_t kStorageSlack = 256;
+// More than any machine has: refused without asking the system.
+inline constexpr uint64_t kMostStorage = uint64_t{1} << 39;
 // Headers and rounding of the kernels' own allocations, on top of EntryRecord::scratch_bytes.
 inline constexpr uint64_t kScratchSlack = 16 * 1024;
 

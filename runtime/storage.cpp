@@ -9,7 +9,9 @@ namespace ag::rt {
 uint8_t* allocate_storage(uint64_t bytes) {
   const uint64_t total = bytes + 2 * kStorageSlack;
   void* memory = nullptr;
-  if (total < bytes || posix_memalign(&memory, kStorageAlignment, total) != 0) return nullptr;
+  if (bytes > kMostStorage || posix_memalign(&memory, kStorageAlignment, total) != 0) {
+    return nullptr;
+  }
   memset(memory, 0, total);
   return static_cast<uint8_t*>(memory) + kStorageSlack;
 }
