@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
-#include <utility>
 
+#include "codegen/link/buffer_span.h"
 #include "ir/diagnostics.h"
 
 namespace ag {
@@ -15,17 +15,6 @@ using plan::Storage;
 
 int64_t size_of_blob(const plan::Blob& blob) {
   return blob ? static_cast<int64_t>(blob->size()) : 0;
-}
-
-// First and one-past-last byte that the dims reach from `offset`.
-std::pair<int64_t, int64_t> span_of(int64_t offset, const std::vector<plan::BufferDim>& dims,
-                                    int64_t width) {
-  int64_t low = offset, high = offset + width;
-  for (const plan::BufferDim& dim : dims) {
-    const int64_t reach = int64_t{dim.extent - 1} * dim.stride * width;
-    (reach < 0 ? low : high) += reach;
-  }
-  return {low, high};
 }
 
 class Checker {
@@ -55,7 +44,8 @@ class Checker {
 
   void check_tensor(const plan::Tensor& tensor) const {
     const bool stored = tensor.role == plan::Role::parameter || tensor.role == plan::Role::state;
-    if (!stored) return;
+    const bool dropped = tensor.buffer < 0 && program_.prepared;  // by bake_weights
+    if (!stored || dropped) return;
     if (tensor.buffer < 0 || tensor.buffer >= buffer_count()) {
       internal_error("tensor {} is stored in buffer {} of {}", tensor.name, tensor.buffer,
                      buffer_count());
@@ -104,7 +94,7 @@ class Checker {
 
   void check_extent(const std::string& name, const Buffer& buffer, int64_t arena_bytes) const {
     const auto [low, high] =
-        span_of(buffer.offset, buffer.dims, static_cast<int64_t>(size_of(buffer.dtype)));
+        buffer_span(buffer.offset, buffer.dims, static_cast<int64_t>(size_of(buffer.dtype)));
     const int64_t size = storage_bytes(name, buffer, arena_bytes);
     if (low < 0 || high > size) {
       internal_error("{}: a buffer reaches bytes {} to {} of a storage of {}", name, low, high,

@@ -7,7 +7,6 @@
 #include "codegen/link/driver_module.h"
 #include "codegen/link/embedded.h"
 #include "codegen/link/header_text.h"
-#include "codegen/link/loaded_program.h"
 #include "codegen/link/object_linker.h"
 #include "codegen/target.h"
 #include "ir/diagnostics.h"
@@ -55,15 +54,6 @@ bool is_library(EmitKind kind) {
 }
 
 }  // namespace
-
-plan::Program bake_weights(const plan::Program& program) {
-  if (program.prepare.empty() || !is_runnable(find_target(program.target))) return program;
-  plan::Program baked = program;
-  baked.prepared =
-      std::make_shared<const std::string>(LoadedProgram::in_memory(program)->prepared_bytes());
-  baked.prepare.clear();
-  return baked;
-}
 
 std::string emit(const plan::Program& program, EmitKind kind, const std::string& file_name) {
   const Target& target = find_target(program.target);

@@ -16,11 +16,6 @@ enum class EmitKind {
   executable,      // ./NAME in.npy out.npy, ./NAME --bench
 };
 
-// Runs the program's prepare steps here and now, so that the result ships prepared weights and no
-// plain ones it does not read. A program for another machine, or without prepare steps, is
-// returned as it is: its weights are prepared when the library is opened.
-plan::Program bake_weights(const plan::Program& program);
-
 // The bytes of a file. `file_name` is the library's own name (its soname). The same program gives
 // the same bytes each time. Throws CompileError when this Argent cannot link for the target.
 std::string emit(const plan::Program& program, EmitKind kind, const std::string& file_name);

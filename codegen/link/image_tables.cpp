@@ -131,6 +131,10 @@ class ImageBuilder {
   llvm::Constant* tensor_records() {
     Constants records;
     for (const plan::Tensor* tensor : stored_) {
+      if (tensor->buffer < 0) {  // its plain form was dropped: only the prepared one is there
+        records.push_back(tables_.record({i64(0), tables_.null(), u32(0), u32(rt::kPrepared)}));
+        continue;
+      }
       const plan::Buffer& buffer = program_.buffers[static_cast<size_t>(tensor->buffer)];
       uint64_t count = 0;
       llvm::Constant* terms = layout_terms(*tensor, count);

@@ -96,6 +96,20 @@ TEST_CASE("baked weights are prepared and fixed") {
   const Array other = Array::of<float>({8}, std::vector<float>(8, 5));
   CHECK(message_of([&] { instance.set("bias", other); }).find("changeable weights") !=
         std::string::npos);
+  // Nothing reads the plain bias any more.
+  CHECK_FALSE(baked.parameters);
+  CHECK(message_of([&] { instance.get("bias"); }).find("no plain copy") != std::string::npos);
+}
+
+TEST_CASE("baking keeps the plain parameters that entries read") {
+  plan::Program mixed = program();
+  mixed.entries[1].steps[1].buffers[1] = kBiasBuffer;  // reads the plain bias
+  const plan::Program baked = bake_weights(mixed);
+  REQUIRE(baked.parameters);
+  CHECK(baked.parameters->size() == 32);  // of 96
+  ProgramInstance instance = LoadedProgram::in_memory(baked)->instance();
+  CHECK(error_of(instance.run(1, std::vector{ramp({8})})[0], 1.5) < 1e-5);
+  CHECK(instance.get("bias").get_double(0) == 3);
 }
 
 TEST_CASE("wrong arguments are refused with both values") {

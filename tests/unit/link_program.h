@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "codegen/link/bake.h"
 #include "codegen/link/emit.h"
 #include "codegen/link/loaded_program.h"
 #include "codegen/plan/program.h"
