@@ -48,6 +48,13 @@ std::vector<std::string> differentiable_leaves(const BuiltCase& built) {
   return names;
 }
 
+// Whether two steps give the same central differences: at a kink (a tie of reduce_max, relu at 0)
+// they do not, and there is no gradient to compare with.
+bool is_smooth(const BuiltCase& built, const std::string& leaf, const ReferenceTensor& difference) {
+  ReferenceTensor finer = central_difference(built.graph, built.bindings, "loss", leaf, 3e-6);
+  return relative_difference(difference, finer) < 1e-6;
+}
+
 }  // namespace
 
 TEST_CASE("random graphs survive a round trip through text") {
@@ -94,6 +101,7 @@ TEST_CASE("gradients of random graphs equal central differences, also after pass
     for (size_t i = 0; i < leaves.size(); ++i) {
       CAPTURE(leaves[i]);
       ReferenceTensor expected = central_difference(built.graph, built.bindings, "loss", leaves[i]);
+      if (!is_smooth(built, leaves[i], expected)) continue;
       CHECK(relative_difference(found[1 + i], expected) < 1e-6);
       ++checked;
     }
