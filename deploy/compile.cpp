@@ -3,6 +3,8 @@
 #include <cctype>
 #include <filesystem>
 
+#include "codegen/link/bake.h"
+
 namespace ag {
 namespace {
 
