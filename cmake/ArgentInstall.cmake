@@ -50,9 +50,7 @@ function(argent_header_folders)
       file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${tree}/${folder} SYMBOLIC)
     endif()
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION include/argent/${parent}
-            FILES_MATCHING PATTERN "*.h"
-            PATTERN lower EXCLUDE PATTERN link EXCLUDE  # they read Halide's and LLVM's headers
-            PATTERN libc EXCLUDE PATTERN program EXCLUDE)
+            FILES_MATCHING PATTERN "*.h")
   endforeach()
   install(FILES ${PROJECT_SOURCE_DIR}/include/argent/argent.h DESTINATION include/argent)
 endfunction()

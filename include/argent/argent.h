@@ -28,5 +28,12 @@
 #include "ir/parse.h"
 #include "ir/print.h"
 #include "passes/pass.h"
+#include "train/augment.h"
+#include "train/batches.h"
+#include "train/checkpoint.h"
+#include "train/dataset.h"
+#include "train/metrics.h"
+#include "train/progress.h"
+#include "train/schedule.h"
 #include "train/training_step.h"
 // IWYU pragma: end_exports
