@@ -1,4 +1,4 @@
-// argent opt: text in, passes, text out.
+// argent opt: a graph in, passes, text out.
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -12,24 +12,22 @@
 #include "ir/print.h"
 #include "passes/pass.h"
 #include "tools/command.h"
+#include "tools/network.h"
 
 namespace ag::commands {
 namespace {
 
 struct OptOptions {
-  std::string file, passes, output, dump_dir;
+  std::string model, passes, output, dump_dir;
+  NetworkOptions network;
   bool print_after_all = false, time_passes = false, check_semantics = false;
   bool no_locations = false, list = false, json = false;
 };
 
-std::string read_text(const std::string& path) {
-  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
-  std::vector<std::byte> bytes = read_file(path);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::string base_name(const std::string& path) {
-  return path == "-" ? "stdin" : path.substr(path.find_last_of('/') + 1);
+Graph read_graph(const OptOptions& options) {
+  if (options.model != "-") return load_network(options.model, options.network).graph;
+  std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+  return parse(text, "stdin");
 }
 
 void make_directory(const std::string& path) {
@@ -79,12 +77,12 @@ std::string json_text(const Graph& graph, const std::vector<Timing>& timings, Pr
 
 int run(const OptOptions& options) {
   if (options.list) return list_passes(options.json);
-  if (options.file.empty()) {
-    throw CompileError("opt: no FILE.ag is given")
-        .help("argent opt FILE.ag --passes=simplify,dce, or '-' for standard input");
+  if (options.model.empty()) {
+    throw CompileError("opt: no MODEL is given")
+        .help("argent opt net.ag --passes=simplify,dce, or '-' for standard input");
   }
   std::vector<PassCall> pipeline = parse_pipeline(options.passes);
-  Graph graph = parse(read_text(options.file), base_name(options.file));
+  Graph graph = read_graph(options);
   PrintOptions how{.locations = !options.no_locations};
   if (!options.dump_dir.empty()) {
     make_directory(options.dump_dir);
@@ -115,7 +113,9 @@ int run(const OptOptions& options) {
 
 CommandAction add_options(CLI::App& command) {
   auto options = std::make_shared<OptOptions>();
-  command.add_option("FILE", options->file, "graph in text form; '-' reads standard input");
+  command.add_option("MODEL", options->model,
+                     "graph in text form (net.ag, '-' for standard input), zoo name or net.cpp");
+  command.add_option("--batch", options->network.batch, "images at once, of a zoo name or net.cpp");
   command.add_option("--passes", options->passes,
                      "comma-separated passes, as in simplify,grad{of=loss}");
   command.add_option("-o,--output", options->output, "where the result goes (standard output)");
@@ -134,9 +134,10 @@ CommandAction add_options(CLI::App& command) {
 }  // namespace
 
 const Command opt{
-    "opt", "run passes over a graph in text form", add_options,
+    "opt", "run passes over a graph and print it", add_options,
     "  argent opt net.ag --passes=simplify,cse,dce\n"
     "  argent opt net.ag --passes='grad{of=loss},simplify,dce' --check-semantics\n"
+    "  argent opt resnet20_cifar --batch 8 --passes=fold_batch_norm,expand,simplify,cse,fuse\n"
     "  argent opt net.ag --passes=simplify,dce --print-after-all --time-passes --dump-dir=dump\n"
     "  argent opt --list"};
 
