@@ -13,9 +13,7 @@ namespace {
 
 // Alphabetical; `argent --help` prints them in this order.
 const Command* const kCommands[] = {
-    &commands::inspect,
-    &commands::opt,
-    &commands::zoo,
+    &commands::compile, &commands::inspect, &commands::opt, &commands::run, &commands::zoo,
 };
 
 std::string footer_of(const Command& command) {

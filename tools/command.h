@@ -24,8 +24,10 @@ struct Command {
 
 namespace commands {
 
+extern const Command compile;
 extern const Command inspect;
 extern const Command opt;
+extern const Command run;
 extern const Command zoo;
 
 }  // namespace commands

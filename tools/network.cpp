@@ -25,7 +25,7 @@ bool is_cpp(std::string_view file) {
 NamedNetwork traced(Model model, int64_t batch) {
   Graph graph = batch > 0 ? model.forward(batch) : model.forward();
   std::string name = model.name();
-  return {std::move(name), std::move(model), std::move(graph)};
+  return {std::move(name), std::move(model), std::move(graph), {}};
 }
 
 NamedNetwork from_text(const std::string& file, const NetworkOptions& options) {
@@ -38,7 +38,7 @@ NamedNetwork from_text(const std::string& file, const NetworkOptions& options) {
         .help("leave the batch out, or give the network as C++");
   }
   std::string name = graph.name();
-  return {std::move(name), std::nullopt, std::move(graph)};
+  return {std::move(name), std::nullopt, std::move(graph), {}};
 }
 
 NamedNetwork without_weights(const std::string& argument, const NetworkOptions& options) {
@@ -56,13 +56,14 @@ NamedNetwork without_weights(const std::string& argument, const NetworkOptions& 
 
 NamedNetwork load_network(const std::string& argument, const NetworkOptions& options) {
   NamedNetwork network = without_weights(argument, options);
-  if (options.weights.empty()) return network;
   if (!network.model) {
-    throw CompileError(
-        fmt::format("{}: weights are given, but a graph in text form takes none", argument))
-        .help("give the network as a zoo name or as C++");
+    if (!options.weights.empty()) network.weights = load_weights(options.weights);
+    return network;
   }
-  network.model->load(options.weights);
+  Model& model = *network.model;
+  if (!options.weights.empty()) model.load(options.weights);
+  if (model.weights().empty() && options.seed) model.initialize(*options.seed);
+  network.weights = model.weights();
   return network;
 }
 

@@ -15,12 +15,15 @@ struct NetworkOptions {
   std::string shape = {};
   // Parameters by name, from a file; empty: none.
   std::string weights = {};
+  // First values drawn with this seed, where no weights come with the network.
+  std::optional<uint64_t> seed = {};
 };
 
 struct NamedNetwork {
   std::string name;
   std::optional<Model> model;  // none for a graph in text form, which cannot be traced again
   Graph graph;                 // for inference
+  WeightMap weights;           // empty when none are given
 };
 
 // `argument` is
@@ -29,7 +32,8 @@ struct NamedNetwork {
 //   net.cpp[:function]     C++ with `Model function()` or `Tensor function(Tensor)`; make_net when
 //                          no function is named. Compiled with $CXX (c++) against this
 //                          installation's headers and opened in this process.
-// Throws CompileError when it is none of these, does not compile, or its function fails.
+// Throws CompileError when it is none of these, does not compile, or its function fails, and for
+// weights that do not fit.
 NamedNetwork load_network(const std::string& argument, const NetworkOptions& options = {});
 
 // The same, refusing what has no model: `purpose` ("train") wants to build it anew.
