@@ -23,19 +23,28 @@ struct CompileArguments {
 
 template <EmitKind kind>
 void write_binary(const CompileArguments& arguments) {
+  if (arguments.output == "-")
+    throw CompileError("compile: a binary cannot be printed").help("name a file with -o");
   CompiledProgram compiled = compile_network(arguments.program);
   emit_file(bake_weights(compiled.program), kind, arguments.output);
 }
 
+void write_text(const CompileArguments& arguments, const std::string& text) {
+  if (arguments.output == "-")
+    fmt::print("{}", text);
+  else
+    write_file(arguments.output, text);
+}
+
 void write_graph(const CompileArguments& arguments) {
-  write_file(arguments.output,
+  write_text(arguments,
              print(load_network(arguments.program.model, arguments.program.network).graph));
 }
 
 // The graph of kernels, as code generation sees it.
 void write_kernels(const CompileArguments& arguments) {
   NamedNetwork network = load_network(arguments.program.model, arguments.program.network);
-  write_file(arguments.output,
+  write_text(arguments,
              print(lower_to_kernels(network.graph, find_target(arguments.program.target))));
 }
 
@@ -47,7 +56,7 @@ void write_loop_nests(const CompileArguments& arguments) {
   std::string text;
   for (const KernelReport& kernel : compile_network(program).kernels)
     text += fmt::format("{}:\n{}\n", kernel.request.symbol, kernel.loop_nest);
-  write_file(arguments.output, text);
+  write_text(arguments, text);
 }
 
 struct Kind {
@@ -100,6 +109,7 @@ int run(CompileArguments arguments) {
     arguments.output = model_stem(arguments.program.model) + std::string(kind.ending);
   if (arguments.program.name.empty()) arguments.program.name = stem(arguments.output);
   kind.write(arguments);
+  if (arguments.output == "-") return kSuccess;
   const auto bytes = std::filesystem::file_size(arguments.output);
   if (arguments.json) {
     nlohmann::json result = {{"file", arguments.output}, {"kind", kind.name}, {"bytes", bytes}};
@@ -117,7 +127,8 @@ CommandAction add_options(CLI::App& command) {
       .add_option("MODEL", arguments->program.model,
                   "a name of the zoo, net.ag, or net.cpp[:function]")
       ->required();
-  command.add_option("-o,--output", arguments->output, "the file; its ending says what it is");
+  command.add_option("-o,--output", arguments->output,
+                     "the file; its ending says what it is; '-' prints text");
   std::string kinds;
   for (const Kind& kind : kKinds) kinds += (kinds.empty() ? "" : ", ") + std::string(kind.name);
   command.add_option("--emit", arguments->emit, "what to write: " + kinds + " (so)");
@@ -134,6 +145,6 @@ const Command compile{"compile", "compile a network into a library, program or t
                       "  argent compile resnet20_cifar --weights resnet20.th -o resnet20.so\n"
                       "  argent compile net.cpp:make_net --target x86-64-v3 --batch 1,8,32\n"
                       "  argent compile lenet5 --seed 0 --emit exe -o lenet5\n"
-                      "  argent compile lenet5 --emit kernels -o lenet5.kernels.ag"};
+                      "  argent compile lenet5 --emit kernels -o -"};
 
 }  // namespace ag::commands

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""`argent compile` and `argent run`: every output kind, the same numbers from each, mistakes.
+
+The program is found through the environment variable ARGENT.
+"""
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import tempfile
+import unittest
+
+GRAPH = """graph @scale(%x: f32[2,3]) {
+  %w: f32[3] = parameter()
+  %1: f32[2,3] = broadcast(%w, axes=[1])
+  %2: f32[2,3] = multiply(%x, %1)
+  return y=%2
+}
+"""
+
+
+def npy(path, shape, values):
+    """Writes float32 values as .npy."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    header += " " * (63 - (10 + len(header)) % 64) + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+                     + struct.pack(f"<{len(values)}f", *values))
+
+
+def values_of(path):
+    data = path.read_bytes()
+    body = data[10 + struct.unpack("<H", data[8:10])[0]:]
+    return list(struct.unpack(f"<{len(body) // 4}f", body))
+
+
+def safetensors(path, name, values):
+    header = json.dumps({name: {"dtype": "F32", "shape": [len(values)],
+                                "data_offsets": [0, 4 * len(values)]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header
+                     + struct.pack(f"<{len(values)}f", *values))
+
+
+class CompileCommands(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = pathlib.Path(scratch.name)
+        self.graph = self.folder / "scale.ag"
+        self.graph.write_text(GRAPH)
+        self.weights = self.folder / "scale.safetensors"
+        safetensors(self.weights, "w", [2.0, -3.0, 0.5])
+        self.x = self.folder / "x.npy"
+        npy(self.x, (2, 3), [1, 2, 3, 4, 5, 6])
+        self.wanted = [2.0, -6.0, 1.5, 8.0, -15.0, 3.0]
+
+    def argent(self, *words, code=0):
+        result = subprocess.run([os.environ["ARGENT"], *map(str, words)], capture_output=True,
+                                text=True, cwd=self.folder)
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        return result
+
+    def fail_with(self, message, *words):
+        result = self.argent(*words, code=1)
+        self.assertEqual(result.stdout, "")
+        self.assertIn(message, result.stderr)
+
+    def test_a_library(self):
+        self.argent("compile", self.graph, "--weights", self.weights)
+        self.assertTrue((self.folder / "scale.h").is_file())
+        first = (self.folder / "scale.so").read_bytes()
+        y = self.folder / "y.npy"
+        report = json.loads(self.argent("run", "scale.so", "--input", self.x, "--output", y,
+                                        "--json").stdout)
+        self.assertEqual(report["outputs"], [{"name": "y", "type": "f32[2,3]", "file": str(y)}])
+        self.assertEqual(values_of(y), self.wanted)
+        self.argent("compile", self.graph, "--weights", self.weights, "--no-cache")
+        self.assertEqual((self.folder / "scale.so").read_bytes(), first)
+
+    def test_a_program(self):
+        self.argent("compile", self.graph, "--weights", self.weights, "-o", "scale")
+        subprocess.run([self.folder / "scale", self.x, self.folder / "z.npy"], check=True)
+        self.assertEqual(values_of(self.folder / "z.npy"), self.wanted)
+
+    def test_in_memory(self):
+        printed = self.argent("run", self.graph, "--weights", self.weights, "-i", self.x).stdout
+        self.assertEqual(printed, "y: f32[2,3] 2 -6 1.5 8 -15 3\n")
+
+    def test_other_kinds(self):
+        for kind, ending in (("a", ".a"), ("obj", ".o"), ("header", ".h")):
+            report = self.argent("compile", self.graph, "--weights", self.weights, "--emit", kind,
+                                 "-o", "other" + ending, "--json").stdout
+            self.assertGreater(json.loads(report)["bytes"], 100)
+        text = self.argent("compile", self.graph, "--emit", "ag", "-o", "-").stdout
+        self.assertIn("%2: f32[2,3] = multiply(%x, %1)", text)
+        kernels = self.argent("compile", self.graph, "--emit", "kernels", "-o", "-").stdout
+        self.assertIn("graph @", kernels)
+        loops = self.argent("compile", self.graph, "--weights", self.weights, "--emit", "stmt",
+                            "-o", "-").stdout
+        self.assertIn("for (", loops)
+
+    def test_mistakes(self):
+        given = ("compile", self.graph, "--weights", self.weights)
+        self.fail_with("no value for 'w' (f32[3])", "compile", self.graph)
+        self.fail_with("no output kind 'lib'", *given, "--emit", "lib")
+        self.fail_with("unknown target 'arm'", *given, "--target", "arm")
+        self.fail_with("a binary cannot be printed", *given, "--emit", "so", "-o", "-")
+        self.fail_with("nowhere/scale.so", *given, "-o", "nowhere/scale.so")
+        self.fail_with("network @lenet5 has no weights", "compile", "lenet5")
+        bad = self.folder / "bad.npy"
+        npy(bad, (3, 3), [0] * 9)
+        self.fail_with("no entry takes f32[3,3]", "run", self.graph, "--weights", self.weights,
+                       "--input", bad)
+        self.fail_with("2 output files are given, but forward has 1 outputs", "run", self.graph,
+                       "--weights", self.weights, "-i", self.x, "-o", "a.npy", "-o", "b.npy")
+
+
+if __name__ == "__main__":
+    unittest.main()
