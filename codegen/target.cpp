@@ -12,8 +12,10 @@ constexpr uint32_t kV2 = rt::kCpuX86V2, kV3 = kV2 | rt::kCpuX86V3, kV4 = kV3 | r
                    kVnniBf16 = kV4 | rt::kCpuX86VnniBf16;
 constexpr std::string_view kX86 = "x86_64-unknown-linux-gnu", kArm = "aarch64-unknown-linux-gnu";
 
-// Halide picks a CPU for LLVM from the feature names: penryn, haswell, skylake-avx512 and znver4;
-// what it then emits stays within the level (a test disassembles).
+// Halide picks a CPU for LLVM from the feature names: penryn, haswell, skylake-avx512 and
+// cannonlake; what it then emits stays within the level (a test disassembles). Its names for CPUs
+// with dot products, avx512_zen4 and avx512_sapphirerapids, bring their vendor's own instructions
+// too: SSE4a in shuffles of bytes, FP16 in conversions of halves.
 constexpr std::array kTargets = {
     Target{"x86-64-v2", Architecture::x86_64, "SSE4: any x86-64 since 2009", 16, 16, false, false,
            kV2, "x86-64-linux-sse41", kX86, "x86-64-v2", ""},
@@ -25,9 +27,8 @@ constexpr std::array kTargets = {
     Target{"x86-64-v4+vnni+bf16", Architecture::x86_64,
            "AVX-512 with int8 and bf16 dot products: Zen 4, Sapphire Rapids and later", 64, 32,
            true, true, kVnniBf16,
-           "x86-64-linux-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake-avx512_cannonlake-"
-           "avx512_zen4",
-           kX86, "x86-64-v4",
+           "x86-64-linux-sse41-avx-avx2-fma-f16c-avx512-avx512_skylake-avx512_cannonlake", kX86,
+           "x86-64-v4",
            "+avx512vnni,+avx512bf16,+avx512vbmi,+avx512vbmi2,+avx512ifma,+avx512bitalg,"
            "+avx512vpopcntdq"},
     Target{"aarch64", Architecture::aarch64, "NEON: any 64-bit ARM", 16, 32, false, false, 0,

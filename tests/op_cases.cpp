@@ -41,8 +41,8 @@ ReferenceTensor CaseBuilder::drawn(DType dtype, Shape shape, double low, double 
   // Operands of one case stand between each other's values.
   double offset = 0.31 + 0.17 * operands_;
   double step = (high - low) / static_cast<double>(tensor.count() + 1);
-  double bottom = is_signed_integer(dtype) ? low : std::max(low, 0.0);
-  int64_t choices = static_cast<int64_t>(high - bottom) + 1;
+  double bottom = is_signed_integer(dtype) ? low : dtype == DType::boolean ? 0 : std::max(low, 0.0);
+  int64_t choices = dtype == DType::boolean ? 2 : static_cast<int64_t>(high - bottom) + 1;
   for (int64_t i = 0; i < tensor.count(); ++i) {
     double spread = low + step * (static_cast<double>(order[i]) + offset);
     if (tensor.is_floating())

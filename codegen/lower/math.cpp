@@ -83,6 +83,10 @@ Expr cos_of(const Expr& x) {
   return Halide::select(negative, -value, value);
 }
 
-Expr erf_of(const Expr& x) { return Halide::erf(x); }
+// Halide has erf in f32 alone.
+Expr erf_of(const Expr& x) {
+  if (is_f32(x)) return Halide::erf(x);
+  return Halide::Internal::Call::make(x.type(), "erf", {x}, Halide::Internal::Call::PureExtern);
+}
 
 }  // namespace ag::lower

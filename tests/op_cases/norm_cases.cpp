@@ -59,10 +59,10 @@ void add_norm_cases(OpCases& table) {
                      }});
   }
   table.push_back({"softmax", "far_out", kFloats, [](CaseBuilder& b) {
-                     b.result(softmax(b.values({2, 3}, {1000, 999, 0, -1000, -999, -1001})));
+                     b.result(softmax(b.values({2, 3}, {100, 99, 0, -100, -99, -101})));
                    }});
   table.push_back({"log_softmax", "far_out", kFloats, [](CaseBuilder& b) {
-                     b.result(log_softmax(b.values({2, 3}, {1000, 999, 0, -1000, -999, -1001})));
+                     b.result(log_softmax(b.values({2, 3}, {100, 99, 0, -100, -99, -101})));
                    }});
 }
 
