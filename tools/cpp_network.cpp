@@ -76,7 +76,7 @@ ag::Model* argent_made(Function function, const ag::TraceOptions* options) {{
     return options ? new ag::Model(ag::trace(function, *options)) : nullptr;
 }}
 
-extern "C" __attribute__((visibility("default"))) ag::Model* argent_network(
+extern "C" __attribute__((visibility("default"))) ag::Model* argent_traced_model(
     const ag::TraceOptions* options) {{
   return argent_made({}, options);
 }}
@@ -142,7 +142,7 @@ using Entry = Model* (*)(const TraceOptions*);
 Entry open_library(const std::string& path, const std::string& file) {
   // Never closed: the model keeps calling the function.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  void* symbol = library ? dlsym(library, "argent_network") : nullptr;
+  void* symbol = library ? dlsym(library, "argent_traced_model") : nullptr;
   if (!symbol) throw CompileError(fmt::format("{} cannot be opened: {}", file, dlerror()));
   return reinterpret_cast<Entry>(symbol);
 }
