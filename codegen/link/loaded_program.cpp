@@ -82,6 +82,18 @@ std::string LoadedProgram::prepared_bytes() const {
   return std::string(reinterpret_cast<const char*>(bytes), network.image->prepared.bytes);
 }
 
+namespace {
+
+const argent_entry_info& entry_of(const argent_library& library, int entry) {
+  if (entry >= 0 && static_cast<uint32_t>(entry) < library.entry_count) {
+    return library.entries[entry];
+  }
+  throw CompileError(fmt::format("{} has {} functions, number {} was asked for", library.name,
+                                 library.entry_count, entry));
+}
+
+}  // namespace
+
 TensorType type_of(const argent_tensor_info& info) {
   return tensor_type(static_cast<DType>(info.dtype), Shape(info.shape, info.shape + info.rank));
 }
@@ -123,7 +135,7 @@ void ProgramInstance::run(int entry, std::span<const Array* const> inputs,
 }
 
 std::vector<Array> ProgramInstance::run(int entry, std::span<const Array> inputs) {
-  const argent_entry_info& info = program_->library().entries[entry];
+  const argent_entry_info& info = entry_of(program_->library(), entry);
   std::vector<Array> results;
   for (uint32_t i = 0; i < info.output_count; ++i) {
     const TensorType type = type_of(*info.outputs[i]);
@@ -164,7 +176,7 @@ void ProgramInstance::set_threads(int threads) {
 void ProgramInstance::set_profiling(bool enabled) { check(argent_profile(instance_, enabled)); }
 
 std::vector<argent_step_time> ProgramInstance::step_times(int entry) {
-  const argent_entry_info& info = program_->library().entries[entry];
+  const argent_entry_info& info = entry_of(program_->library(), entry);
   std::vector<argent_step_time> times(info.step_count);
   check(argent_step_times(instance_, static_cast<uint32_t>(entry), times.data(),
                           static_cast<uint32_t>(times.size())));

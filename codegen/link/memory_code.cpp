@@ -5,6 +5,7 @@
 #include <llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h>
 #include <llvm/Support/MemoryBuffer.h>
 
+#include <cstring>
 #include <set>
 
 #include "codegen/link/check_program.h"
@@ -13,6 +14,7 @@
 #include "codegen/link/runtime_symbols.h"
 #include "codegen/target.h"
 #include "ir/diagnostics.h"
+#include "runtime/instance.h"
 
 namespace ag {
 namespace {
@@ -49,7 +51,7 @@ void add_object(LLJIT& jit, const std::string& bytes, const std::string& name) {
   expect(jit.addObjectFile(llvm::MemoryBuffer::getMemBuffer(bytes, name, false)), "an object");
 }
 
-void define_symbols(LLJIT& jit, const std::vector<plan::Blob>& blobs) {
+void define_symbols(LLJIT& jit, const std::vector<const uint8_t*>& blobs) {
   SymbolMap symbols;
   auto define = [&](const char* name, const void* address) {
     symbols[jit.mangleAndIntern(name)] = {ExecutorAddr::fromPtr(address),
@@ -57,20 +59,32 @@ void define_symbols(LLJIT& jit, const std::vector<plan::Blob>& blobs) {
   };
   for (const RuntimeSymbol& symbol : runtime_symbols()) define(symbol.name, symbol.address);
   for (size_t i = 0; i < blobs.size(); ++i) {
-    if (blobs[i] && !blobs[i]->empty()) define(kBlobSymbols[i], blobs[i]->data());
+    if (blobs[i]) define(kBlobSymbols[i], blobs[i]);
   }
   expect(jit.getMainJITDylib().define(absoluteSymbols(std::move(symbols))), "the runtime");
 }
 
 }  // namespace
 
-MemoryCode::MemoryCode(const plan::Program& program) : blobs_(blobs_of(program)) {
+void MemoryCode::FreeStorage::operator()(uint8_t* storage) const { rt::free_storage(storage); }
+
+MemoryCode::MemoryCode(const plan::Program& program) {
   const Target& target = find_target(program.target);
   require_runnable(target);
   check_program(program);
   const std::string driver = driver_object(program, target, Blobs::external);
   jit_ = make_jit(target);
-  define_symbols(*jit_, blobs_);
+  std::vector<const uint8_t*> addresses;
+  for (const plan::Blob& blob : blobs_of(program)) {
+    const size_t size = blob ? blob->size() : 0;
+    blobs_.emplace_back(size ? rt::allocate_storage(size) : nullptr);
+    if (size && !blobs_.back()) {
+      throw CompileError(fmt::format("{}: no memory for {} bytes of weights", program.name, size));
+    }
+    if (size) std::memcpy(blobs_.back().get(), blob->data(), size);
+    addresses.push_back(blobs_.back().get());
+  }
+  define_symbols(*jit_, addresses);
   // One object may define several kernels.
   std::set<const std::string*> added;
   for (const auto& [symbol, object] : program.kernels) {

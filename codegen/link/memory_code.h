@@ -22,7 +22,13 @@ class MemoryCode {
   const argent_library* library() const { return library_; }
 
  private:
-  std::vector<plan::Blob> blobs_;  // the code refers to their bytes
+  struct FreeStorage {
+    void operator()(uint8_t* storage) const;
+  };
+  using Storage = std::unique_ptr<uint8_t, FreeStorage>;
+
+  // The program's bytes, aligned as embedded ones are; the code refers to them.
+  std::vector<Storage> blobs_;
   std::unique_ptr<llvm::orc::LLJIT> jit_;
   const argent_library* library_ = nullptr;
 };

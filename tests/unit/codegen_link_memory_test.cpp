@@ -126,6 +126,8 @@ TEST_CASE("wrong arguments are refused with both values") {
   CHECK(message_of([&] { instance.set("bias", ramp({9})); }) ==
         "tiny: 'bias' has shape [8], but [9] was given");
   CHECK(message_of([&] { loaded->entry_index("backward"); }) == "tiny has no function 'backward'");
+  CHECK(message_of([&] { instance.run(3, std::vector<Array>{}); }) ==
+        "tiny has 3 functions, number 3 was asked for");
   CHECK(message_of([&] { loaded->instance(0); }) ==
         "tiny: 0 threads asked for; possible are 1 to 256");
 }
@@ -209,6 +211,12 @@ TEST_CASE("a processor that lacks instructions, and memory that is not there, ar
   huge.entries[0].arena_bytes = int64_t{1} << 50;
   CHECK(message_of([&] { LoadedProgram::in_memory(huge)->instance(); }) ==
         "tiny: no memory for an instance: 1125899906842624 bytes of arena and 16 of state");
+}
+
+TEST_CASE("weights in memory are aligned as those of a library are") {
+  auto loaded = LoadedProgram::in_memory(program());
+  const auto& image = reinterpret_cast<const rt::Image&>(loaded->library());
+  CHECK(reinterpret_cast<uintptr_t>(image.parameters.data) % plan::kStorageAlignment == 0);
 }
 
 TEST_CASE("profiles count every step") {
