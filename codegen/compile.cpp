@@ -5,8 +5,7 @@
 #include "codegen/kernel/disk_cache.h"
 #include "codegen/kernel/worker_pool.h"
 #include "codegen/schedule/layout_model.h"
-#include "passes/fuse.h"
-#include "passes/passes.h"
+#include "passes/pass.h"
 
 namespace ag {
 namespace {
@@ -62,9 +61,8 @@ plan::Blob gather_weights(const plan::Program& program, Storage storage,
 }  // namespace
 
 Graph lower_to_kernels(const Graph& graph, const Target& target) {
-  Graph folded = fold_batch_norm(simplify(graph));
-  Graph lowered = dce(cse(simplify(strip_stop_gradient(expand_composites(folded)))));
-  return assign_layouts(fuse(lowered), CpuLayoutModel(target));
+  Graph kernels = run_pipeline(graph, parse_pipeline(kDefaultPipeline));
+  return assign_layouts(kernels, CpuLayoutModel(target));
 }
 
 CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,

@@ -25,8 +25,12 @@ class PipelineParser {
   std::vector<PassCall> pipeline() {
     std::vector<PassCall> calls;
     if (lexer_.peek().kind == TokenKind::end) return calls;
-    do calls.push_back(call());
-    while (accept(','));
+    do {
+      if (accept_default())
+        for (PassCall& call : parse_pipeline(kDefaultPipeline)) calls.push_back(std::move(call));
+      else
+        calls.push_back(call());
+    } while (accept(','));
     if (lexer_.peek().kind != TokenKind::end) fail_expected("',' between passes");
     return calls;
   }
@@ -34,6 +38,12 @@ class PipelineParser {
  private:
   bool accept(char punctuation) {
     if (!lexer_.peek().is(punctuation)) return false;
+    lexer_.next();
+    return true;
+  }
+
+  bool accept_default() {
+    if (!lexer_.peek().is(TokenKind::name, "default")) return false;
     lexer_.next();
     return true;
   }

@@ -36,7 +36,7 @@ const char* const kPipelines[] = {
     "strip_stop_gradient",
     "fold_batch_norm",
     "simplify,cse,dce,fold_batch_norm,expand,strip_stop_gradient,simplify,cse,dce",
-    "expand,strip_stop_gradient,simplify,cse,dce,fuse",
+    "default",
     "expand,fuse",
 };
 

@@ -59,6 +59,7 @@ TEST_CASE("a pipeline's text") {
   CHECK(calls[1].options.text("of", "") == "loss");
   CHECK(calls[1].options.list("with_respect_to") == std::vector<std::string>{"x", "a b"});
   CHECK(!calls[0].options.has("of"));
+  CHECK(parse_pipeline("grad,default").size() == 1 + parse_pipeline(kDefaultPipeline).size());
 }
 
 TEST_CASE("mistakes in a pipeline name their column") {

@@ -116,8 +116,9 @@ CommandAction add_options(CLI::App& command) {
   command.add_option("MODEL", options->model,
                      "graph in text form (net.ag, '-' for standard input), zoo name or net.cpp");
   command.add_option("--batch", options->network.batch, "images at once, of a zoo name or net.cpp");
-  command.add_option("--passes", options->passes,
-                     "comma-separated passes, as in simplify,grad{of=loss}");
+  command.add_option(
+      "--passes", options->passes,
+      "comma-separated passes, as in simplify,grad{of=loss}; 'default': the compiler's own");
   command.add_option("-o,--output", options->output, "where the result goes (standard output)");
   command.add_option("--dump-dir", options->dump_dir, "writes the graph after each pass into DIR");
   command.add_flag("--print-after-all", options->print_after_all,
@@ -137,7 +138,7 @@ const Command opt{
     "opt", "run passes over a graph and print it", add_options,
     "  argent opt net.ag --passes=simplify,cse,dce\n"
     "  argent opt net.ag --passes='grad{of=loss},simplify,dce' --check-semantics\n"
-    "  argent opt resnet20_cifar --batch 8 --passes=fold_batch_norm,expand,simplify,cse,fuse\n"
+    "  argent opt resnet20_cifar --batch 8 --passes=default\n"
     "  argent opt net.ag --passes=simplify,dce --print-after-all --time-passes --dump-dir=dump\n"
     "  argent opt --list"};
 
