@@ -44,9 +44,7 @@ std::string object_bytes(const Halide::Module& module) {
   return {reinterpret_cast<const char*>(object.data()), object.size_in_bytes()};
 }
 
-}  // namespace
-
-KernelResult compile_kernel(const KernelRequest& request) {
+KernelResult compile(const KernelRequest& request) {
   Clock::time_point start = Clock::now();
   lower::Kernel kernel = lower::lower(request);
   apply(kernel, Schedule::parse(request.schedule));
@@ -68,6 +66,17 @@ KernelResult compile_kernel(const KernelRequest& request) {
   result.object = object_bytes(module);
   result.llvm_ms = milliseconds_since(start);
   return result;
+}
+
+}  // namespace
+
+KernelResult compile_kernel(const KernelRequest& request) {
+  try {
+    return compile(request);
+  } catch (const Halide::Error& error) {  // no std::exception
+    internal_error("Halide refuses kernel {} with schedule {}: {}", request.symbol,
+                   request.schedule, error.what());
+  }
 }
 
 }  // namespace ag::schedule
