@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <new>
@@ -57,6 +58,7 @@ struct Pool {
   uint32_t threads = 0;
   uint32_t team_count = 0;  // all that exist
   uint32_t reservations = 0;
+  pid_t process = 0;  // whose threads these are
 };
 
 constinit Pool pool;
@@ -153,6 +155,15 @@ void* thread_main(void* argument) {
   }
 }
 
+// A process that was forked has none of its parent's threads.
+void forget_parents_threads() {
+  const pid_t process = getpid();
+  if (pool.process == process) return;
+  pool.process = process;
+  pool.idle = nullptr;
+  pool.threads = 0;
+}
+
 // Starts a parked thread; false when the system refuses.
 bool start_thread() {
   auto* thread = static_cast<PoolThread*>(calloc(1, sizeof(PoolThread)));
@@ -192,6 +203,7 @@ bool add_team() {
 // team at a time: reservations + threads teams are enough.
 bool reserve(uint32_t workers) {
   Lock lock;
+  forget_parents_threads();
   while (pool.threads < workers && start_thread()) {
   }
   while (pool.team_count < pool.reservations + 1 + pool.threads) {
@@ -211,6 +223,7 @@ Team* borrow(uint32_t workers) {
   Team* team;
   {
     Lock lock;
+    forget_parents_threads();
     team = pool.teams;
     pool.teams = team->next;
     uint32_t count = 0;

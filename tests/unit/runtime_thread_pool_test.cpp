@@ -1,5 +1,7 @@
 // The thread pool under load; this test also runs under ThreadSanitizer.
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -129,6 +131,31 @@ TEST_CASE("many callers share the pool") {
   }
   for (std::thread& caller : callers) caller.join();
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a forked process runs its loops without its parent's threads") {
+  REQUIRE(thread_pool().reserve(2));
+  Contexts contexts;
+  Sum sum;
+  sum.cells.resize(100);
+  auto call = [&] {
+    Team* team = thread_pool().borrow(2);
+    const int code = run_loop(team, contexts, sum, 100);
+    thread_pool().give_back(team);
+    return code;
+  };
+  CHECK(call() == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    bool right = true;
+    for (int i = 0; i < 50; ++i) right = right && call() == 0;
+    _exit(right && every_cell_once(sum, 51) ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  thread_pool().unreserve();
 }
 
 TEST_CASE("a worker that sleeps between loops wakes for the next") {
