@@ -23,6 +23,16 @@ struct Reduction {
   Halide::Func lanes;  // partial results per vector lane, when the schedule makes them
 };
 
+// A sum of products: func(result) += rhs · lhs over one channel-like axis and the taps of a window.
+struct Contraction {
+  Halide::Func func;
+  int node = -1;  // of the body
+  Halide::RVar channel;
+  int64_t channels = 0;
+  std::vector<Halide::RVar> taps;  // innermost spatial axis first; none for a matrix product
+  Shape tap_extents;               // in the order of `taps`
+};
+
 // Halide's argument order is innermost first; ours is logical (outermost first). A Func of a value
 // with axes (n, c, y, x) is therefore f(x, y, c, n).
 struct Kernel {
@@ -33,6 +43,7 @@ struct Kernel {
   std::vector<Halide::ImageParam> operands;       // physical, one per leaf of the body
   std::vector<std::vector<Halide::Func>> values;  // logical: [node][result]
   std::vector<Reduction> reductions;
+  std::vector<Contraction> contractions;
   std::vector<Halide::Func> results;  // physical, one per output of the body
   // The results as they are computed together: equal to `results`, or one tuple-valued Func.
   std::vector<Halide::Func> stages;

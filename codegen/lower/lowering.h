@@ -50,6 +50,15 @@ std::span<const Lowering> reduce_lowerings();
 std::span<const Lowering> window_lowerings();
 std::span<const Lowering> index_lowerings();
 std::span<const Lowering> random_lowerings();
+std::span<const Lowering> conv_lowerings();
+std::span<const Lowering> contract_lowerings();
+
+// Starts the contraction of c's node: names, and loops over `channels` and a window of `taps`
+// (outermost axis first).
+Contraction start_contraction(const LowerContext& c, int64_t channels, const Shape& taps);
+// Defines the node's value as the sum of `product`, which reads the contraction's loop variables
+// and the logical variables of the result.
+void finish_contraction(LowerContext& c, Contraction contraction, const Halide::Expr& product);
 
 // Lowers reduce_sum nodes over one domain as one tuple-valued reduction.
 void lower_reductions(Kernel& kernel, std::span<const int> nodes);

@@ -4,6 +4,10 @@ namespace ag::schedule {
 namespace {
 
 constexpr Row kCpuTemplates[] = {
+    {"contraction_plain", contraction_plain},
+    {"conv_backward_weights", conv_backward_weights},
+    {"conv_direct", conv_direct},
+    {"matmul", matmul},
     {"pointwise", pointwise},
     {"reduction", reduction},
 };

@@ -63,6 +63,13 @@ struct ConvExtents {
   ConvExtents(const ConvSpec& spec, const Shape& lhs, const Shape& rhs, const Shape& out);
 };
 
+// How many elements before and behind lhs the windows reach, per spatial axis: the padding that is
+// read, or the halo a buffer needs so that no read has to be guarded.
+struct ConvReach {
+  Integers low, high;
+};
+ConvReach conv_reach(const ConvSpec& spec, const ConvExtents& extents);
+
 // Extent of an operand axis with dilation - 1 holes between neighbours.
 constexpr int64_t dilated_extent(int64_t extent, int64_t dilation) {
   return extent == 0 ? 0 : (extent - 1) * dilation + 1;

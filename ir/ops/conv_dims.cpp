@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cctype>
 
 #include "ir/ops/conv.h"
@@ -118,6 +119,20 @@ ConvExtents::ConvExtents(const ConvSpec& spec, const Shape& lhs_shape, const Sha
   lhs.assign(lhs_shape.begin() + 2, lhs_shape.end());
   rhs.assign(rhs_shape.begin() + 2, rhs_shape.end());
   out.assign(out_shape.begin() + 2, out_shape.end());
+}
+
+ConvReach conv_reach(const ConvSpec& spec, const ConvExtents& extents) {
+  auto floor_divided = [](int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); };
+  ConvReach reach;
+  for (size_t axis = 0; axis < spec.stride.size(); ++axis) {
+    const int64_t first = -spec.low[axis];
+    const int64_t last = first + (extents.out[axis] - 1) * spec.stride[axis] +
+                         (extents.rhs[axis] - 1) * spec.rhs_dilation[axis];
+    const int64_t end = extents.lhs[axis] - 1;
+    reach.low.push_back(std::max<int64_t>(0, -floor_divided(first, spec.lhs_dilation[axis])));
+    reach.high.push_back(std::max<int64_t>(0, floor_divided(last, spec.lhs_dilation[axis]) - end));
+  }
+  return reach;
 }
 
 }  // namespace ag

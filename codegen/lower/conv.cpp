@@ -1,0 +1,89 @@
+// The convolution, whatever it is one of: forward, transposed, either backward, depthwise, grouped.
+
+#include "ir/ops/conv.h"
+
+#include <algorithm>
+
+#include "codegen/lower/lowering.h"
+
+namespace ag::lower {
+namespace {
+
+using Halide::Expr;
+
+// Index along one of a tensor's first two axes: groups lie group-major on the axis that holds them.
+Expr grouped(bool holds_groups, const Expr& group, int64_t extent, const Expr& within) {
+  return holds_groups ? group * static_cast<int>(extent) + within : within;
+}
+
+// Number of stored elements along an axis, padding lanes included, where the operand is a leaf.
+int64_t stored_extent(const LowerContext& c, size_t operand, int axis) {
+  const int leaf = c.operand_leaf(operand);
+  const int64_t extent = c.operand_type(operand).shape[axis];
+  if (leaf < 0) return extent;
+  const int64_t block = c.kernel.operand_forms[leaf].type.layout.block_of(axis);
+  return (extent + block - 1) / block * block;
+}
+
+// Input channels to sum over: padding lanes too, where both operands have them (they hold zero), so
+// that loops over blocks of channels have no remainder.
+int64_t summed_channels(const LowerContext& c, const ConvSpec& spec, const ConvExtents& extents) {
+  if (spec.groups > 1) return extents.input;
+  return std::min(stored_extent(c, 0, spec.dims.lhs_channel),
+                  stored_extent(c, 1, spec.dims.rhs_input));
+}
+
+void lower_conv(LowerContext& c) {
+  const Shape& out = c.result_type().shape;
+  const ConvSpec spec = ConvSpec::of(c.node());
+  const ConvDims& d = spec.dims;
+  const ConvExtents extents(spec, c.operand_type(0).shape, c.operand_type(1).shape, out);
+  const int rank = static_cast<int>(out.size()), spatial = rank - 2;
+
+  Contraction contraction = start_contraction(c, summed_channels(c, spec, extents), extents.rhs);
+  const std::vector<Halide::Var> variables = logical_variables(rank);
+  const Coordinates at(variables.rbegin(), variables.rend());
+  Expr n = at[d.out_batch], o = at[d.out_channel], i = contraction.channel, group = 0;
+  if (spec.groups > 1) {
+    const bool batch_holds = d.out_group == d.out_batch;
+    Expr& holder = batch_holds ? n : o;
+    const int extent = static_cast<int>(batch_holds ? extents.batch : extents.output);
+    group = holder / extent;
+    holder = holder % extent;
+  }
+
+  Coordinates lhs(rank), rhs(rank);
+  lhs[d.lhs_batch] = grouped(d.lhs_group == d.lhs_batch, group, extents.batch, n);
+  lhs[d.lhs_channel] = grouped(d.lhs_group == d.lhs_channel, group, extents.input, i);
+  rhs[d.rhs_output] = grouped(d.rhs_group == d.rhs_output, group, extents.output, o);
+  rhs[d.rhs_input] = grouped(d.rhs_group == d.rhs_input, group, extents.input, i);
+  Expr exists;
+  for (int axis = 0; axis < spatial; ++axis) {
+    const Expr tap = contraction.taps[spatial - 1 - axis];
+    const int dilation = static_cast<int>(spec.lhs_dilation[axis]);
+    Expr position = at[axis + 2] * static_cast<int>(spec.stride[axis]) +
+                    tap * static_cast<int>(spec.rhs_dilation[axis]) -
+                    static_cast<int>(spec.low[axis]);
+    lhs[axis + 2] = dilation == 1 ? position : position / dilation;
+    rhs[axis + 2] = spec.reverse ? static_cast<int>(extents.rhs[axis] - 1) - tap : tap;
+    if (dilation == 1) continue;
+    const Expr hit = position % dilation == 0;
+    exists = exists.defined() ? exists && hit : hit;
+  }
+
+  const ConvReach reach = conv_reach(spec, extents);
+  Integers low(2, 0), high(2, 0);
+  low.insert(low.end(), reach.low.begin(), reach.low.end());
+  high.insert(high.end(), reach.high.begin(), reach.high.end());
+  Expr value = c.operand_or_zero(0, lhs, low, high);
+  if (exists.defined()) value = Halide::select(exists, value, Halide::cast(value.type(), 0));
+  finish_contraction(c, std::move(contraction), c.operand(1, rhs) * value);
+}
+
+constexpr Lowering kConvLowerings[] = {{&ops::conv, lower_conv}};
+
+}  // namespace
+
+std::span<const Lowering> conv_lowerings() { return kConvLowerings; }
+
+}  // namespace ag::lower

@@ -1,0 +1,89 @@
+#include "codegen/schedule/cpu/anchor.h"
+
+#include <algorithm>
+
+#include "codegen/schedule/cpu/loops.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/kernel.h"
+
+namespace ag::schedule {
+namespace {
+
+[[noreturn]] void refuse(std::string_view template_name, const std::string& why) {
+  throw CompileError(fmt::format("schedule: {} {}", template_name, why))
+      .help("schedule this kernel with contraction_plain");
+}
+
+// The block that loops over the contraction's channels are split by, so that both operands are
+// indexed without division: the larger of theirs, where it divides.
+int64_t channel_block(const lower::Kernel& kernel, const lower::Contraction& contraction) {
+  const Node& node = kernel.body.node(contraction.node);
+  if (!node.is(ops::conv)) return 0;
+  const ConvDims dims = ConvSpec::of(node).dims;
+  const int axes[2] = {dims.lhs_channel, dims.rhs_input};
+  const std::vector<Value> leaves = body_leaves(kernel.body);
+  int64_t block = 0;
+  for (int i = 0; i < 2; ++i) {
+    const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[i]);
+    if (leaf == leaves.end()) continue;
+    const Layout& layout = kernel.operand_forms[leaf - leaves.begin()].type.layout;
+    block = std::max(block, layout.block_of(axes[i]));
+  }
+  return block > 1 && contraction.channels % block == 0 && contraction.channels > block ? block : 0;
+}
+
+}  // namespace
+
+Halide::Var Anchor::loop(int axis) const {
+  return lower::Kernel::physical(dimension_of_axis[axis]);
+}
+
+int64_t Anchor::extent(int axis) const { return extents[dimension_of_axis[axis]]; }
+
+Halide::Var Anchor::logical(int axis) const {
+  return lower::logical_variables(rank)[rank - 1 - axis];
+}
+
+Anchor find_anchor(lower::Kernel& kernel, std::string_view template_name) {
+  if (kernel.contractions.size() != 1) {
+    refuse(template_name,
+           fmt::format("wants one contraction, but the kernel has {}", kernel.contractions.size()));
+  }
+  lower::Contraction& contraction = kernel.contractions[0];
+  const Shape& shape = kernel.body.node(contraction.node).types[0].shape;
+  const TensorType& result = kernel.result_forms[0].type;
+  if (result.shape != shape) {
+    refuse(template_name,
+           fmt::format("wants results like the contraction's {}, but the kernel's is {}",
+                       to_string(shape), to_string(result)));
+  }
+  join_results(kernel);
+  if (kernel.stages.size() != 1) refuse(template_name, "wants results with equal extents");
+
+  const int rank = result.rank();
+  Anchor anchor{contraction, kernel.stages[0], rank, 0, 0, channel_block(kernel, contraction), {},
+                {}};
+  std::vector<LayoutDim> dims = result.layout.dims(rank);
+  std::reverse(dims.begin(), dims.end());
+  const std::vector<int> extents = kernel.physical_extents(0);
+  anchor.extents.assign(extents.begin(), extents.end());
+  anchor.dimension_of_axis.assign(rank, 0);
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (d > 0 && dims[d].block != 0) refuse(template_name, "wants one block, innermost");
+    anchor.dimension_of_axis[dims[d].axis] = static_cast<int>(d);
+    anchor.stage.bound(lower::Kernel::physical(static_cast<int>(d)), 0, extents[d]);
+  }
+  anchor.lane_axis = dims[0].axis;
+  anchor.block = dims[0].block;
+  return anchor;
+}
+
+void require_divides(std::string_view template_name, std::string_view parameter, int64_t value,
+                     int64_t extent) {
+  if (value > 0 && extent % value == 0) return;
+  throw CompileError(fmt::format("schedule: {}: {} {} does not divide the extent {}", template_name,
+                                 parameter, value, extent))
+      .help("choose a divisor");
+}
+
+}  // namespace ag::schedule

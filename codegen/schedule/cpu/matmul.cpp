@@ -1,0 +1,150 @@
+// Matrix product with a row-major result.
+//
+// A tile of tile_m rows by tile_n vectors of columns stays in registers while the whole depth is
+// summed: the left operand is broadcast, the right one read in vectors. Columns are the outer loop,
+// so that a panel of the right operand stays in cache for all rows; with pack, the panel is copied
+// first, which a right operand that is stored by columns needs.
+//
+// Parameters: tile_m, tile_n, lanes; pack (0 or 1); unroll_epilogue (0 or 1); task_rows: rows of a
+// parallel task, 0: everything on one thread.
+
+#include <algorithm>
+
+#include "codegen/schedule/apply.h"
+#include "codegen/schedule/cpu/anchor.h"
+
+namespace ag::schedule {
+namespace {
+
+using Halide::Func;
+using Halide::TailStrategy;
+using Halide::Var;
+using Halide::VarOrRVar;
+
+constexpr std::string_view kName = "matmul";
+
+struct Parameters {
+  int tile_m, tile_n, lanes, task_rows;
+  bool pack, unroll_epilogue;
+
+  explicit Parameters(const Schedule& schedule)
+      : tile_m(value(schedule, "tile_m")),
+        tile_n(value(schedule, "tile_n")),
+        lanes(value(schedule, "lanes")),
+        task_rows(value(schedule, "task_rows")),
+        pack(value(schedule, "pack") != 0),
+        unroll_epilogue(value(schedule, "unroll_epilogue") != 0) {}
+
+  static int value(const Schedule& schedule, std::string_view name) {
+    return static_cast<int>(schedule.at(name));
+  }
+};
+
+void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& p) {
+  const int column = anchor.rank - 1;
+  if (anchor.lane_axis != column || anchor.block != 0) {
+    throw CompileError(fmt::format("schedule: {}: result {} is not stored by rows", kName,
+                                   to_string(kernel.result_type(0))))
+        .help("schedule this kernel with contraction_plain");
+  }
+  const int64_t rows = anchor.extent(column - 1), columns = anchor.extent(column);
+  const bool exact = std::any_of(kernel.in_place.begin(), kernel.in_place.end(),
+                                 [](int64_t operand) { return operand >= 0; });
+  const int64_t width = static_cast<int64_t>(p.tile_n) * p.lanes;
+  if (p.tile_n < 1 || p.lanes < 1 || width > columns || (exact && columns % width != 0)) {
+    require_divides(kName, "tile_n * lanes", width, columns);
+  }
+  if (p.tile_m < 1 || p.tile_m > rows || (exact && rows % p.tile_m != 0)) {
+    require_divides(kName, "tile_m", p.tile_m, rows);
+  }
+  if (p.task_rows > 0) require_divides(kName, "tile_m", p.tile_m, p.task_rows);
+}
+
+// The loops of the result outside a register tile.
+struct Tiles {
+  Var m_out{"m_out"}, n_out{"n_out"};
+};
+
+Tiles schedule_tiles(Anchor& anchor, const Parameters& p) {
+  Tiles tiles;
+  Func& stage = anchor.stage;
+  const Var column = anchor.loop(anchor.rank - 1), row = anchor.loop(anchor.rank - 2);
+  const Var n_in("n_in"), vector("vector"), lane("lane"), m_in("m_in"), rows("rows");
+  stage.split(column, tiles.n_out, n_in, p.tile_n * p.lanes, TailStrategy::ShiftInwards);
+  stage.split(n_in, vector, lane, p.lanes);
+  stage.split(row, tiles.m_out, m_in, p.tile_m, TailStrategy::ShiftInwards);
+  std::vector<VarOrRVar> order{lane, vector, m_in, tiles.m_out};
+  std::vector<Var> outer;
+  if (p.task_rows > 0 && !p.pack && p.task_rows < anchor.extent(anchor.rank - 2)) {
+    stage.split(tiles.m_out, rows, tiles.m_out, p.task_rows / p.tile_m);
+    order.push_back(rows);
+    outer.push_back(rows);
+  }
+  order.push_back(tiles.n_out);
+  outer.push_back(tiles.n_out);
+  for (int axis = anchor.rank - 3; axis >= 0; --axis) {
+    order.push_back(anchor.loop(axis));
+    outer.push_back(anchor.loop(axis));
+  }
+  stage.reorder(order).vectorize(lane);
+  if (p.unroll_epilogue) stage.unroll(vector).unroll(m_in);
+  if (p.task_rows > 0) {
+    Var task = outer.back();
+    for (size_t i = outer.size() - 1; i-- > 0;) {
+      const Var fused("task" + std::to_string(i));
+      stage.fuse(outer[i], task, fused);
+      if (outer[i].name() == tiles.n_out.name()) tiles.n_out = fused;
+      task = fused;
+    }
+    if (outer.size() == 1) tiles.n_out = task;
+    stage.parallel(task);
+  }
+  return tiles;
+}
+
+void schedule_tile(Anchor& anchor, const Parameters& p, const Var& at) {
+  Func& func = anchor.contraction.func;
+  const Var column = anchor.logical(anchor.rank - 1);
+  const Var vector("vector"), lane("lane");
+  std::vector<VarOrRVar> order{lane, vector};
+  std::vector<Var> positions;
+  for (int axis = anchor.rank - 2; axis >= 0; --axis) {
+    order.push_back(anchor.logical(axis));
+    positions.push_back(anchor.logical(axis));
+  }
+  func.compute_at(anchor.stage, at).store_in(Halide::MemoryType::Stack);
+  func.split(column, vector, lane, p.lanes).reorder(order).vectorize(lane).unroll(vector);
+  order.push_back(anchor.contraction.channel);
+  Halide::Stage update = func.update();
+  update.split(column, vector, lane, p.lanes).reorder(order).vectorize(lane).unroll(vector);
+  for (const Var& position : positions) {
+    func.unroll(position);
+    update.unroll(position);
+  }
+}
+
+// Copies the panel of the right operand that the columns of `at` need, columns innermost.
+void schedule_pack(lower::Kernel& kernel, Anchor& anchor, const Parameters& p, const Var& at) {
+  const Node& node = kernel.body.node(anchor.contraction.node);
+  const Value right = node.operands[1];
+  Func panel = kernel.values[right.node][right.result].in(anchor.contraction.func);
+  const bool transposed = node.attributes.flag("transpose_b");
+  const Var column = anchor.logical(transposed ? anchor.rank - 2 : anchor.rank - 1);
+  const Var depth = anchor.logical(transposed ? anchor.rank - 1 : anchor.rank - 2);
+  const Var vector("vector"), lane("lane");
+  panel.compute_at(anchor.stage, at).reorder_storage(column, depth);
+  panel.split(column, vector, lane, p.lanes).reorder(lane, depth, vector).vectorize(lane);
+}
+
+}  // namespace
+
+void matmul(lower::Kernel& kernel, const Schedule& schedule) {
+  Anchor anchor = find_anchor(kernel, kName);
+  const Parameters parameters(schedule);
+  check(kernel, anchor, parameters);
+  const Tiles tiles = schedule_tiles(anchor, parameters);
+  schedule_tile(anchor, parameters, tiles.m_out);
+  if (parameters.pack) schedule_pack(kernel, anchor, parameters, tiles.n_out);
+}
+
+}  // namespace ag::schedule
