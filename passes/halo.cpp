@@ -8,25 +8,20 @@
 namespace ag {
 namespace {
 
-int64_t floor_divide(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
-
-// Reads of lhs lie between −low and (O − 1)·stride + (K − 1)·rhs_dilation − low on the dilated axis.
 Halo conv_halo(const Graph& body, const Node& node) {
   const Shape& lhs = body.type(node.operands[0]).shape;
-  const Shape& rhs = body.type(node.operands[1]).shape;
-  const Shape& out = node.types[0].shape;
-  ConvSpec spec = ConvSpec::of(node);
-  Halo halo{Integers(lhs.size(), 0), Integers(lhs.size(), 0)};
-  bool any = false;
-  for (int s = 0; s < spec.spatial_rank(); ++s) {
-    int64_t first = floor_divide(-spec.low[s], spec.lhs_dilation[s]);
-    int64_t reach = (out[s + 2] - 1) * spec.stride[s] + (rhs[s + 2] - 1) * spec.rhs_dilation[s] - spec.low[s];
-    int64_t last = floor_divide(reach, spec.lhs_dilation[s]);
-    halo.low[s + 2] = std::max<int64_t>(0, -first);
-    halo.high[s + 2] = std::max<int64_t>(0, last - (lhs[s + 2] - 1));
-    any = any || halo.low[s + 2] > 0 || halo.high[s + 2] > 0;
+  const ConvSpec spec = ConvSpec::of(node);
+  const ConvExtents extents(spec, lhs, body.type(node.operands[1]).shape, node.types[0].shape);
+  const ConvReach reach = conv_reach(spec, extents);
+  auto is_zero = [](int64_t n) { return n == 0; };
+  if (std::all_of(reach.low.begin(), reach.low.end(), is_zero) &&
+      std::all_of(reach.high.begin(), reach.high.end(), is_zero)) {
+    return {};
   }
-  return any ? halo : Halo{};
+  Halo halo{{0, 0}, {0, 0}};
+  halo.low.insert(halo.low.end(), reach.low.begin(), reach.low.end());
+  halo.high.insert(halo.high.end(), reach.high.begin(), reach.high.end());
+  return halo;
 }
 
 }  // namespace

@@ -33,6 +33,33 @@ int64_t summed_channels(const LowerContext& c, const ConvSpec& spec, const ConvE
                   stored_extent(c, 1, spec.dims.rhs_input));
 }
 
+// Whether the windows stay inside the left operand's buffer.
+bool has_halo(const LowerContext& c, const ConvReach& reach) {
+  const int leaf = c.operand_leaf(0);
+  for (size_t s = 0; s < reach.low.size(); ++s) {
+    BufferForm::Halo halo;
+    if (leaf >= 0 && !c.kernel.operand_forms[leaf].halo.empty()) {
+      halo = c.kernel.operand_forms[leaf].halo[s + 2];
+    }
+    if (reach.low[s] > halo.low || reach.high[s] > halo.high) return false;
+  }
+  return true;
+}
+
+// The left operand, zero where it does not exist.
+Halide::Func padded_operand(const LowerContext& c, const ConvSpec& spec,
+                            const ConvExtents& extents) {
+  const ConvReach reach = conv_reach(spec, extents);
+  Integers low(2, 0), high(2, 0);
+  low.insert(low.end(), reach.low.begin(), reach.low.end());
+  high.insert(high.end(), reach.high.begin(), reach.high.end());
+  const std::vector<Halide::Var> variables = logical_variables(c.result_type().rank());
+  Halide::Func padded("padded_" + std::to_string(c.index));
+  padded(variables) =
+      c.operand_or_zero(0, Coordinates(variables.rbegin(), variables.rend()), low, high);
+  return padded;
+}
+
 void lower_conv(LowerContext& c) {
   const Shape& out = c.result_type().shape;
   const ConvSpec spec = ConvSpec::of(c.node());
@@ -71,11 +98,11 @@ void lower_conv(LowerContext& c) {
     exists = exists.defined() ? exists && hit : hit;
   }
 
-  const ConvReach reach = conv_reach(spec, extents);
-  Integers low(2, 0), high(2, 0);
-  low.insert(low.end(), reach.low.begin(), reach.low.end());
-  high.insert(high.end(), reach.high.begin(), reach.high.end());
-  Expr value = c.operand_or_zero(0, lhs, low, high);
+  if (!has_halo(c, conv_reach(spec, extents)))
+    contraction.padded = padded_operand(c, spec, extents);
+  Expr value = contraction.padded.defined()
+                   ? contraction.padded(Coordinates(lhs.rbegin(), lhs.rend()))
+                   : c.operand(0, lhs);
   if (exists.defined()) value = Halide::select(exists, value, Halide::cast(value.type(), 0));
   finish_contraction(c, std::move(contraction), c.operand(1, rhs) * value);
 }

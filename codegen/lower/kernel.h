@@ -31,6 +31,9 @@ struct Contraction {
   int64_t channels = 0;
   std::vector<Halide::RVar> taps;  // innermost spatial axis first; none for a matrix product
   Shape tap_extents;               // in the order of `taps`
+  // The left operand with zeros around it, where its buffer has no halo that is wide enough; in its
+  // own logical coordinates. Not defined where the contraction reads the operand itself.
+  Halide::Func padded;
 };
 
 // Halide's argument order is innermost first; ours is logical (outermost first). A Func of a value

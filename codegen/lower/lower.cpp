@@ -201,13 +201,10 @@ Expr LowerContext::operand_or_zero(size_t i, const Coordinates& at, std::span<co
     if (leaf >= 0 && !kernel.operand_forms[leaf].halo.empty())
       halo = kernel.operand_forms[leaf].halo[axis];
     int last = static_cast<int>(type.shape[axis]) - 1;
-    auto require = [&](const Expr& condition) {
-      exists = exists.defined() ? exists && condition : condition;
-    };
-    if (low[axis] > halo.low) require(at[axis] >= 0);
-    if (high[axis] > halo.high) require(at[axis] <= last);
-    if (low[axis] > halo.low || high[axis] > halo.high)
-      inside[axis] = Halide::clamp(at[axis], 0, last);
+    if (low[axis] <= halo.low && high[axis] <= halo.high) continue;
+    Expr within = at[axis] >= 0 && at[axis] <= last;
+    exists = exists.defined() ? exists && within : within;
+    inside[axis] = Halide::clamp(at[axis], 0, last);
   }
   Expr value = operand(i, inside);
   return exists.defined() ? Halide::select(exists, value, Halide::cast(value.type(), 0)) : value;

@@ -1,5 +1,7 @@
 #include "codegen/schedule/choose.h"
 
+#include "codegen/schedule/choose_contraction.h"
+
 namespace ag {
 namespace {
 
@@ -27,6 +29,8 @@ Schedule choose_reduction(const KernelView& kernel) {
 }
 
 constexpr Choice kCpuChoices[] = {
+    {"conv", choose_conv},
+    {"matmul", choose_matmul},
     {"pointwise", choose_pointwise},
     {"reduction", choose_reduction},
     {"window", choose_pointwise},

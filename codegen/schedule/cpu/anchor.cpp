@@ -21,18 +21,23 @@ int64_t channel_block(const lower::Kernel& kernel, const lower::Contraction& con
   if (!node.is(ops::conv)) return 0;
   const ConvDims dims = ConvSpec::of(node).dims;
   const int axes[2] = {dims.lhs_channel, dims.rhs_input};
-  const std::vector<Value> leaves = body_leaves(kernel.body);
   int64_t block = 0;
-  for (int i = 0; i < 2; ++i) {
-    const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[i]);
-    if (leaf == leaves.end()) continue;
-    const Layout& layout = kernel.operand_forms[leaf - leaves.begin()].type.layout;
-    block = std::max(block, layout.block_of(axes[i]));
+  for (size_t i = 0; i < 2; ++i) {
+    const BufferForm* form = operand_form(kernel, contraction, i);
+    if (form) block = std::max(block, form->type.layout.block_of(axes[i]));
   }
   return block > 1 && contraction.channels % block == 0 && contraction.channels > block ? block : 0;
 }
 
 }  // namespace
+
+const BufferForm* operand_form(const lower::Kernel& kernel, const lower::Contraction& contraction,
+                               size_t i) {
+  const std::vector<Value> leaves = body_leaves(kernel.body);
+  const Value operand = kernel.body.node(contraction.node).operands[i];
+  const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
+  return leaf == leaves.end() ? nullptr : &kernel.operand_forms[leaf - leaves.begin()];
+}
 
 Halide::Var Anchor::loop(int axis) const {
   return lower::Kernel::physical(dimension_of_axis[axis]);
@@ -76,6 +81,30 @@ Anchor find_anchor(lower::Kernel& kernel, std::string_view template_name) {
   anchor.lane_axis = dims[0].axis;
   anchor.block = dims[0].block;
   return anchor;
+}
+
+void schedule_padded(const lower::Kernel& kernel, const lower::Contraction& contraction,
+                     const Halide::Func& consumer, const Halide::VarOrRVar& at) {
+  if (!contraction.padded.defined()) return;
+  Halide::Func padded = contraction.padded;
+  if (at.is_rvar) {
+    padded.compute_at(consumer, at.rvar);
+  } else {
+    padded.compute_at(consumer, at.var);
+  }
+  const BufferForm* form = operand_form(kernel, contraction, 0);
+  std::vector<Halide::Var> order = padded.args();
+  const int rank = static_cast<int>(order.size());
+  const LayoutDim innermost = form ? form->type.layout.dims(rank).back() : LayoutDim{rank - 1, 0};
+  std::rotate(order.begin(), order.begin() + (rank - 1 - innermost.axis),
+              order.begin() + (rank - innermost.axis));
+  const int64_t extent =
+      kernel.body.type(kernel.body.node(contraction.node).operands[0]).shape[innermost.axis];
+  const int lanes = innermost.block > 0 ? static_cast<int>(innermost.block)
+                                        : vector_lanes(kernel.target, padded.types(), extent);
+  padded.reorder_storage(order)
+      .reorder(std::vector<Halide::VarOrRVar>(order.begin(), order.end()))
+      .vectorize(order[0], lanes);
 }
 
 void require_divides(std::string_view template_name, std::string_view parameter, int64_t value,

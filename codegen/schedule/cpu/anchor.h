@@ -32,6 +32,14 @@ struct Anchor {
 // with one vector block innermost.
 Anchor find_anchor(lower::Kernel& kernel, std::string_view template_name);
 
+// The buffer of operand i of the contraction; null when the body computes it.
+const BufferForm* operand_form(const lower::Kernel& kernel, const lower::Contraction& contraction,
+                               size_t i);
+
+// Computes the padded left operand, where the contraction has one, at a loop of `consumer`.
+void schedule_padded(const lower::Kernel& kernel, const lower::Contraction& contraction,
+                     const Halide::Func& consumer, const Halide::VarOrRVar& at);
+
 // CompileError unless `parameter`'s value divides `extent`.
 void require_divides(std::string_view template_name, std::string_view parameter, int64_t value,
                      int64_t extent);

@@ -47,6 +47,7 @@ void contraction_plain(lower::Kernel& kernel, const Schedule& schedule) {
   for (size_t i = 0; i < kernel.stages.size(); ++i) schedule_stage(kernel, i, parallel);
   for (lower::Contraction& contraction : kernel.contractions) {
     schedule_contraction(kernel, contraction, parallel);
+    if (contraction.padded.defined()) contraction.padded.compute_root();
   }
   for (lower::Reduction& reduction : kernel.reductions) reduction.func.compute_root();
 }

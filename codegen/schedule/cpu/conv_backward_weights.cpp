@@ -12,6 +12,7 @@
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
 #include "codegen/schedule/cpu/loops.h"
+#include "ir/ops/conv.h"
 
 namespace ag::schedule {
 namespace {
@@ -42,20 +43,36 @@ struct Parameters {
   }
 };
 
-void check(const Anchor& anchor, const Parameters& p, const Shape& result) {
-  if (anchor.block == 0 || anchor.rank < 3 || anchor.lane_axis > 1) {
+// The gradient's axis of output channels, which is where vectors lie, and its block.
+struct Lanes {
+  int axis;
+  int64_t block;
+};
+
+Lanes find_lanes(const lower::Kernel& kernel, const lower::Contraction& contraction) {
+  const Node& node = kernel.body.node(contraction.node);
+  const BufferForm* form = operand_form(kernel, contraction, 1);
+  const ConvDims dims = ConvSpec::of(node).dims;
+  const int64_t block = form ? form->type.layout.block_of(dims.rhs_output) : 1;
+  if (block == 1 || dims.grouped()) {
     throw CompileError(
-        fmt::format("schedule: {}: the result has no block of output channels", kName))
+        fmt::format("schedule: {}: the output's gradient has no block of channels", kName))
         .help("schedule this kernel with contraction_plain");
   }
-  const Shape& positions = anchor.contraction.tap_extents;
-  require_divides(kName, "tile_k", p.tile_k, anchor.extent(anchor.lane_axis));
-  require_divides(kName, "tile_x", p.tile_x, result.back());
-  require_divides(kName, "tile_i", p.tile_i, result[1 - anchor.lane_axis]);
+  return {dims.out_channel, block};
+}
+
+void check(const lower::Contraction& contraction, const Lanes& lanes, const Parameters& p,
+           const Shape& gradient) {
+  const Shape& positions = contraction.tap_extents;
+  const int64_t blocks = (gradient[lanes.axis] + lanes.block - 1) / lanes.block;
+  require_divides(kName, "tile_k", p.tile_k, blocks);
+  require_divides(kName, "tile_x", p.tile_x, gradient.back());
+  require_divides(kName, "tile_i", p.tile_i, gradient[1 - lanes.axis]);
   require_divides(kName, "unroll_x", p.unroll_x, positions[0]);
   require_divides(kName, "rows", p.rows, positions.size() > 1 ? positions[1] : 1);
-  require_divides(kName, "tasks", p.tasks, anchor.contraction.channels);
-  require_divides(kName, "images", p.images, anchor.contraction.channels / p.tasks);
+  require_divides(kName, "tasks", p.tasks, contraction.channels);
+  require_divides(kName, "images", p.images, contraction.channels / p.tasks);
 }
 
 // Loops of the sum over blocks; `sum` is the gradient or the partial gradients.
@@ -65,18 +82,23 @@ struct Blocks {
 
 class BackwardWeights {
  public:
-  BackwardWeights(Anchor& anchor, const Parameters& parameters)
-      : anchor_(anchor), p_(parameters), block_(static_cast<int>(anchor.block)) {}
+  BackwardWeights(lower::Kernel& kernel, const Lanes& lanes, const Parameters& parameters)
+      : kernel_(kernel),
+        contraction_(kernel.contractions[0]),
+        rank_(kernel.body.node(contraction_.node).types[0].rank()),
+        lanes_(lanes),
+        block_(static_cast<int>(lanes.block)),
+        p_(parameters) {}
 
   void schedule() {
-    Func& gradient = anchor_.contraction.func;
+    Func& gradient = contraction_.func;
     gradient.compute_root().reorder_storage(storage_order(gradient));
     vectorise(gradient);
-    RVar images = anchor_.contraction.channel;
+    RVar images = contraction_.channel;
     Func sum = gradient;
     if (p_.tasks > 1) {
       const RVar task_images("task_images"), rest("rest");
-      const int share = static_cast<int>(anchor_.contraction.channels) / p_.tasks;
+      const int share = static_cast<int>(contraction_.channels) / p_.tasks;
       gradient.update().split(images, task_images, rest, share);
       sum = gradient.update().rfactor(task_images, task_);
       vectorise(gradient.update());
@@ -88,9 +110,11 @@ class BackwardWeights {
   }
 
  private:
+  Var logical(int axis) const { return lower::logical_variables(rank_)[rank_ - 1 - axis]; }
+
   // Channels innermost in memory, the other arguments as they are.
   std::vector<Var> storage_order(const Func& func) const {
-    std::vector<Var> order{anchor_.logical(anchor_.lane_axis)};
+    std::vector<Var> order{logical(lanes_.axis)};
     for (const Var& variable : func.args()) {
       if (variable.name() != order[0].name()) order.push_back(variable);
     }
@@ -99,12 +123,12 @@ class BackwardWeights {
 
   template <class Stage>
   void vectorise(Stage&& stage) const {
-    stage.vectorize(anchor_.logical(anchor_.lane_axis), block_);
+    stage.vectorize(logical(lanes_.axis), block_);
   }
 
   void schedule_sum(Func& sum, const RVar& images) {
     Blocks b;
-    const std::vector<RVar>& positions = anchor_.contraction.taps;
+    const std::vector<RVar>& positions = contraction_.taps;
     const bool has_rows = positions.size() > 1;
     if (has_rows) sum.update().split(positions[1], b.row_block, b.row, p_.rows);
     sum.update().split(images, b.image_block, b.image, p_.images);
@@ -114,20 +138,20 @@ class BackwardWeights {
     Func tile = sum.update().rfactor(kept);
     const Var at = schedule_blocks(sum, b, has_rows);
     schedule_tile(tile, sum, at, b, has_rows);
+    schedule_padded(kernel_, contraction_, sum, b.image_block);
   }
 
   // sum += tile, block after block; returns the loop a tile is computed at.
   Var schedule_blocks(Func& sum, const Blocks& b, bool has_rows) {
-    const Var output = anchor_.logical(anchor_.lane_axis),
-              input = anchor_.logical(1 - anchor_.lane_axis);
-    const Var x = anchor_.logical(anchor_.rank - 1);
+    const Var output = logical(lanes_.axis), input = logical(1 - lanes_.axis);
+    const Var x = logical(rank_ - 1);
     const Var lane("lane"), k("k"), k_in("k_in"), k_out("k_out"), i_in("i_in"), i_out("i_out"),
         x_in("x_in"), x_out("x_out");
     Halide::Stage update = sum.update();
     update.split(output, k, lane, block_).split(k, k_out, k_in, p_.tile_k);
     update.split(input, i_out, i_in, p_.tile_i).split(x, x_out, x_in, p_.tile_x);
     std::vector<VarOrRVar> order{lane, k_in, i_in, x_in, i_out, x_out};
-    for (int axis = anchor_.rank - 2; axis >= 2; --axis) order.push_back(anchor_.logical(axis));
+    for (int axis = rank_ - 2; axis >= 2; --axis) order.push_back(logical(axis));
     if (has_rows) order.push_back(b.row_block);
     order.push_back(b.image_block);
     order.push_back(k_out);
@@ -139,7 +163,7 @@ class BackwardWeights {
 
   // One register tile: zero, then the sum over a block of positions.
   void schedule_tile(Func& tile, Func& sum, const Var& at, const Blocks& b, bool has_rows) {
-    const Var output = anchor_.logical(anchor_.lane_axis);
+    const Var output = logical(lanes_.axis);
     const Var lane("lane"), k("k");
     tile.compute_at(sum, at).store_in(Halide::MemoryType::Stack);
     tile.reorder_storage(storage_order(tile));
@@ -155,7 +179,7 @@ class BackwardWeights {
 
     Halide::Stage update = tile.update();
     update.split(output, k, lane, block_);
-    const std::vector<RVar>& positions = anchor_.contraction.taps;
+    const std::vector<RVar>& positions = contraction_.taps;
     RVar x = positions[0];
     if (p_.unroll_x > 1) {
       const RVar x_step("x_step"), x_in("x_in");
@@ -171,20 +195,30 @@ class BackwardWeights {
     for (const Var& variable : unrolled) update.unroll(variable);
   }
 
-  Anchor& anchor_;
-  const Parameters& p_;
+  const lower::Kernel& kernel_;
+  lower::Contraction& contraction_;
+  int rank_;
+  Lanes lanes_;
   int block_;
+  const Parameters& p_;
   Var task_{"task"};
 };
 
 }  // namespace
 
 void conv_backward_weights(lower::Kernel& kernel, const Schedule& schedule) {
-  Anchor anchor = find_anchor(kernel, kName);
+  if (kernel.contractions.size() != 1) {
+    throw CompileError(fmt::format("schedule: {}: wants one contraction, but the kernel has {}",
+                                   kName, kernel.contractions.size()))
+        .help("schedule this kernel with contraction_plain");
+  }
+  const lower::Contraction& contraction = kernel.contractions[0];
   const Parameters parameters(schedule);
-  check(anchor, parameters, kernel.result_type(0).shape);
-  schedule_stage(kernel, 0, parameters.parallel);
-  BackwardWeights(anchor, parameters).schedule();
+  const Lanes lanes = find_lanes(kernel, contraction);
+  check(contraction, lanes, parameters, kernel.body.node(contraction.node).types[0].shape);
+  join_results(kernel);
+  for (size_t i = 0; i < kernel.stages.size(); ++i) schedule_stage(kernel, i, parameters.parallel);
+  BackwardWeights(kernel, lanes, parameters).schedule();
 }
 
 }  // namespace ag::schedule

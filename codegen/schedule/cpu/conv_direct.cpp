@@ -64,16 +64,18 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
   require_divides(kName, "tile_k", p.tile_k, anchor.extent(anchor.lane_axis));
   const int64_t width = anchor.extent(anchor.rank - 1);
   const int64_t height = anchor.rank > 3 ? anchor.extent(anchor.rank - 2) : 1;
-  const bool exact = is_in_place(kernel) || p.phase > 1;
+  const bool once = is_in_place(kernel);
   for (auto [name, tile, extent] :
        {std::tuple{"tile_x", p.tile_x, width}, std::tuple{"tile_y", p.tile_y, height},
         std::tuple{"task_rows", std::max(p.task_rows, 1), height}}) {
-    if (exact) require_divides(kName, name, tile, extent);
-    if (tile < 1 || tile > extent) require_divides(kName, name, tile, extent);
+    if (once || tile < 1 || tile > extent) require_divides(kName, name, tile, extent);
   }
-  if (p.phase > 1) require_divides(kName, "phase", p.phase, p.tile_x);
-  if (p.phase > 1) require_divides(kName, "phase", p.phase, height);
   if (p.task_rows > 0) require_divides(kName, "tile_y", p.tile_y * p.phase, p.task_rows);
+  if (p.phase == 1) return;
+  // Tiles must start at positions of phase 0.
+  require_divides(kName, "tile_x", p.tile_x, width);
+  if (p.tile_x < width) require_divides(kName, "phase", p.phase, p.tile_x);
+  if (p.tile_y != 1) require_divides(kName, "tile_y", p.tile_y, 1);
 }
 
 // The register tile: the contraction at the innermost loop over tiles.
@@ -116,8 +118,13 @@ void schedule_tile(Anchor& anchor, const Parameters& p, const Var& tile_loop) {
   for (size_t i = 0; i < unrolled; ++i) update.unroll(taps[i]);
 }
 
-// Loops over tiles of the result; returns the innermost one.
-Var schedule_tiles(Anchor& anchor, const Parameters& p) {
+struct TileLoops {
+  Var tile;  // the innermost loop over tiles
+  Var task;  // the outermost loop
+};
+
+// Loops over tiles of the result.
+TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
   Halide::Func& stage = anchor.stage;
   const Var lane = lower::Kernel::physical(0);
   const Var x = anchor.loop(anchor.rank - 1), x_in("x_in"), x_out("x_out");
@@ -137,7 +144,8 @@ Var schedule_tiles(Anchor& anchor, const Parameters& p) {
   order.push_back(x_in);
   if (anchor.rank > 3) {
     const Var y = anchor.loop(anchor.rank - 2), y_in("y_in"), y_out("y_out"), rows("rows");
-    stage.split(y, y_out, y_in, p.tile_y * p.phase, overlap);
+    stage.split(y, y_out, y_in, p.tile_y * p.phase,
+                p.phase > 1 ? TailStrategy::GuardWithIf : overlap);
     if (p.phase > 1) {
       const Var phase("phase");
       stage.split(y_in, phase, y_in, p.tile_y);
@@ -170,8 +178,8 @@ Var schedule_tiles(Anchor& anchor, const Parameters& p) {
   if (p.unroll_epilogue) {
     for (const Var& variable : unrolled) stage.unroll(variable);
   }
+  Var task = outer.back();
   if (p.task_rows > 0) {
-    Var task = outer.back();
     for (size_t i = outer.size() - 1; i-- > 0;) {
       const Var fused("task" + std::to_string(i));
       stage.fuse(outer[i], task, fused);
@@ -179,7 +187,7 @@ Var schedule_tiles(Anchor& anchor, const Parameters& p) {
     }
     stage.parallel(task);
   }
-  return x_out;
+  return {x_out, task};
 }
 
 }  // namespace
@@ -188,7 +196,9 @@ void conv_direct(lower::Kernel& kernel, const Schedule& schedule) {
   Anchor anchor = find_anchor(kernel, kName);
   const Parameters parameters(schedule);
   check(kernel, anchor, parameters);
-  schedule_tile(anchor, parameters, schedule_tiles(anchor, parameters));
+  const TileLoops loops = schedule_tiles(anchor, parameters);
+  schedule_tile(anchor, parameters, loops.tile);
+  schedule_padded(kernel, anchor.contraction, anchor.stage, loops.task);
 }
 
 }  // namespace ag::schedule

@@ -1,0 +1,308 @@
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "codegen/schedule/choose_contraction.h"
+#include "codegen/schedule/register_tile.h"
+#include "ir/ops/contract.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/kernel.h"
+
+namespace ag {
+namespace {
+
+// A parallel task is worth its handing-out from here; kernels of two tasks' work are shared.
+constexpr double kTaskFlops = 1e6;
+// Activations of one block of backward-weights: about what the first-level caches keep.
+constexpr int64_t kBlockBytes = 160 * 1024;
+// Partial gradients of backward-weights, all together.
+constexpr int64_t kPartialBytes = 2 << 20;
+constexpr int64_t kMostTasks = 8;
+
+// The convolution of a kernel, and how it is stored.
+struct ConvView {
+  const KernelView& kernel;
+  const Node& node;
+  ConvSpec spec;
+  ConvExtents extents;
+
+  const Shape& result() const { return node.types[0].shape; }
+  int rank() const { return node.types[0].rank(); }
+  const BufferForm* form(size_t operand) const {
+    const std::vector<Value> leaves = body_leaves(kernel.body);
+    const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[operand]);
+    return leaf == leaves.end() ? nullptr : &kernel.operands[leaf - leaves.begin()];
+  }
+  // Vector registers one block of channels takes.
+  int64_t registers_of(int64_t block) const {
+    const int64_t lanes = kernel.target.lanes(static_cast<int>(size_of(node.types[0].dtype)));
+    return (block + lanes - 1) / lanes;
+  }
+  double flops() const { return static_cast<double>(node.op->flops(node, operand_types())); }
+  std::vector<TensorType> operand_types() const { return kernel.body.operand_types(node); }
+};
+
+std::optional<ConvView> find_conv(const KernelView& kernel) {
+  const Node* found = nullptr;
+  for (int i = 0; i < kernel.body.size(); ++i) {
+    const Node& node = kernel.body.node(i);
+    if (!node.is(ops::conv) && !node.is(ops::matmul)) continue;
+    if (found || node.is(ops::matmul)) return std::nullopt;
+    found = &node;
+  }
+  if (!found || found->types[0].rank() < 3) return std::nullopt;
+  const ConvSpec spec = ConvSpec::of(*found);
+  return ConvView{kernel, *found, spec,
+                  ConvExtents(spec, kernel.body.type(found->operands[0]).shape,
+                              kernel.body.type(found->operands[1]).shape, found->types[0].shape)};
+}
+
+// How many different inputs `tile` neighbouring positions of a window of `taps` read along an axis.
+int64_t distinct_inputs(int64_t tile, int64_t stride, int64_t taps, int64_t dilation) {
+  std::set<int64_t> read;
+  for (int64_t x = 0; x < tile; ++x) {
+    for (int64_t k = 0; k < taps; ++k) read.insert(x * stride + k * dilation);
+  }
+  return static_cast<int64_t>(read.size());
+}
+
+bool is_costly_epilogue(const Graph& body) {
+  static constexpr std::string_view kCostly[] = {"exp", "log", "tanh", "erf",     "sin",
+                                                 "cos", "tan", "pow",  "sigmoid", "logistic"};
+  for (int i = 0; i < body.size(); ++i) {
+    const std::string_view name = body.node(i).op->name;
+    if (std::find(std::begin(kCostly), std::end(kCostly), name) != std::end(kCostly)) return true;
+  }
+  return false;
+}
+
+// ---- forward and backward-data ----
+
+// Results stored with one block of output channels innermost, at the convolution's own positions.
+bool fits_direct(const ConvView& conv) {
+  for (const BufferForm& form : conv.kernel.results) {
+    if (form.type.shape != conv.result()) return false;
+    std::vector<LayoutDim> dims = form.type.layout.dims(conv.rank());
+    if (dims.back().block <= 1 || dims.back().axis != conv.spec.dims.out_channel) return false;
+    dims.pop_back();
+    const bool one_block =
+        std::all_of(dims.begin(), dims.end(), [](const LayoutDim& dim) { return dim.block == 0; });
+    if (!one_block || form.type.layout != conv.kernel.results[0].type.layout) return false;
+  }
+  return !conv.kernel.results.empty();
+}
+
+constexpr double kImpossible = 1e30;
+
+struct DirectTile {
+  int64_t x = 1, y = 1, k = 1;
+  int64_t unroll_taps = 0;
+  double cost = kImpossible;
+};
+
+class DirectChooser {
+ public:
+  explicit DirectChooser(const ConvView& conv)
+      : conv_(conv),
+        block_(conv.kernel.results[0].type.layout.block_of(conv.spec.dims.out_channel)),
+        vectors_(conv.registers_of(block_)),
+        blocks_((conv.result()[conv.spec.dims.out_channel] + block_ - 1) / block_),
+        width_(conv.result().back()),
+        height_(conv.rank() > 3 ? conv.result()[conv.rank() - 2] : 1),
+        depthwise_(conv.spec.groups > 1 && conv.extents.input == 1) {}
+
+  Schedule choose() const {
+    int64_t phase = phases();
+    DirectTile best = best_tile(phase);
+    if (best.cost == kImpossible) {  // no tile starts at one phase throughout
+      phase = 1;
+      best = best_tile(phase);
+    }
+    return {"conv_direct",
+            {{"tile_x", best.x},
+             {"tile_y", best.y},
+             {"tile_k", best.k},
+             {"unroll_taps", best.unroll_taps},
+             {"phase", phase},
+             {"unroll_epilogue", !is_costly_epilogue(conv_.kernel.body)},
+             {"task_rows", task_rows(best.y * phase)}}};
+  }
+
+ private:
+  DirectTile best_tile(int64_t phase) const {
+    DirectTile best;
+    for (int64_t k : divisors(blocks_, 4)) {
+      for (int64_t x = 1; x <= std::min<int64_t>(width_, 32); ++x) {
+        for (int64_t y = 1; y <= (phase > 1 ? 1 : std::min<int64_t>(height_, 4)); ++y) {
+          consider({x, y, k}, phase, best);
+        }
+      }
+    }
+    return best;
+  }
+
+  int64_t phases() const {
+    if (conv_.rank() != 4) return 1;
+    return std::max(conv_.spec.lhs_dilation[0], conv_.spec.lhs_dilation[1]);
+  }
+
+  void consider(DirectTile tile, int64_t phase, DirectTile& best) const {
+    if (phase > 1 && (width_ % tile.x != 0 || (tile.x < width_ && tile.x % phase != 0))) return;
+    const int last = static_cast<int>(conv_.spec.stride.size()) - 1;
+    const int64_t taps_x = conv_.extents.rhs[last];
+    const bool may_share = taps_x > 1 && taps_x <= 7;
+    const int64_t most = depthwise_ || phase > 1 ? 2 : may_share ? 1 : 0;
+    for (int64_t unroll : {most, int64_t{0}}) {
+      if (unroll == 0 && (depthwise_ || phase > 1)) break;
+      tile.unroll_taps = unroll;
+      const TileStep step = tile_step(tile, unroll == 0 ? 1 : taps_x, phase);
+      if (step.registers > conv_.kernel.target.vector_registers) continue;
+      tile.cost = cost_of(step);
+      if (tile.cost < best.cost) best = tile;
+    }
+  }
+
+  TileStep tile_step(const DirectTile& tile, int64_t taps_x, int64_t phase) const {
+    const int last = static_cast<int>(conv_.spec.stride.size()) - 1;
+    const int64_t accumulators = tile.x * tile.y * tile.k * vectors_;
+    const int64_t hits = std::max<int64_t>(1, taps_x / phase);  // taps that meet an element
+    const int64_t inputs =
+        tile.y * (phase > 1 ? tile.x / phase + 1
+                            : distinct_inputs(tile.x, conv_.spec.stride[last], taps_x,
+                                              conv_.spec.rhs_dilation[last]));
+    TileStep step;
+    step.multiply_adds = static_cast<double>(accumulators * hits);
+    step.chain = static_cast<double>(hits);
+    const int64_t weights = tile.k * vectors_ * taps_x;
+    step.loads = static_cast<double>(weights + inputs * (depthwise_ ? tile.k * vectors_ : 1));
+    step.registers = accumulators + weights + 1;
+    step.used = used_part(width_, tile.x) * used_part(height_, tile.y);
+    return step;
+  }
+
+  // Rows of a parallel task; 0 where the kernel is too small to share.
+  int64_t task_rows(int64_t rows_of_tile) const {
+    const double flops = conv_.flops();
+    if (flops < 2 * kTaskFlops) return 0;
+    const double outer =
+        static_cast<double>(conv_.node.types[0].count()) /
+        static_cast<double>(width_ * height_ * conv_.result()[conv_.spec.dims.out_channel]) *
+        static_cast<double>(blocks_);
+    const double row = flops / (outer * static_cast<double>(height_));
+    const int64_t wanted = static_cast<int64_t>(kTaskFlops / row) + 1;
+    const int64_t tiles = (height_ + rows_of_tile - 1) / rows_of_tile;
+    const int64_t rows =
+        divisor_from(tiles, (wanted + rows_of_tile - 1) / rows_of_tile) * rows_of_tile;
+    return std::min(rows, (height_ + rows_of_tile - 1) / rows_of_tile * rows_of_tile);
+  }
+
+  const ConvView& conv_;
+  int64_t block_, vectors_, blocks_, width_, height_;
+  bool depthwise_;
+};
+
+// ---- backward-weights ----
+
+// The result's channels are summed over images, the taps are the positions of the second operand.
+bool fits_backward_weights(const ConvView& conv) {
+  const BufferForm* gradient = conv.form(1);
+  return conv.spec.dims.lhs_channel == 0 && conv.spec.dims.rhs_input == 0 && gradient &&
+         conv.spec.groups == 1 && gradient->type.layout.block_of(1) > 1;
+}
+
+class BackwardWeightsChooser {
+ public:
+  explicit BackwardWeightsChooser(const ConvView& conv)
+      : conv_(conv),
+        block_(conv.form(1)->type.layout.block_of(1)),
+        vectors_(conv.registers_of(block_)),
+        blocks_((conv.extents.output + block_ - 1) / block_) {}
+
+  Schedule choose() const {
+    const Tile tile = choose_tile();
+    const Shape& positions = conv_.extents.rhs;
+    const int64_t height = positions.size() > 1 ? positions[positions.size() - 2] : 1;
+    const int64_t row_bytes = positions.back() * (conv_.extents.batch + conv_.extents.output) * 4;
+    const int64_t rows = largest_divisor(height, kBlockBytes / row_bytes);
+    const int64_t tasks = partial_gradients();
+    const int64_t images = rows < height ? 1
+                                         : largest_divisor(conv_.extents.input / tasks,
+                                                           kBlockBytes / (row_bytes * height));
+    return {"conv_backward_weights",
+            {{"tile_x", tile.x},
+             {"tile_i", tile.i},
+             {"tile_k", tile.k},
+             {"unroll_x", tile.unroll_x},
+             {"rows", rows},
+             {"images", images},
+             {"tasks", tasks},
+             {"parallel", conv_.flops() >= 2 * kTaskFlops}}};
+  }
+
+ private:
+  struct Tile {
+    int64_t x = 1, i = 1, k = 1, unroll_x = 1;
+    double cost = 1e30;
+  };
+
+  static int64_t largest_divisor(int64_t n, int64_t most) {
+    return divisors(n, std::max<int64_t>(most, 1)).back();
+  }
+
+  // Images are shared out where the gradient is small: its tiles alone are too few tasks.
+  int64_t partial_gradients() const {
+    if (conv_.flops() < 2 * kTaskFlops) return 1;
+    const int64_t bytes = conv_.node.types[0].count() * 4;
+    return largest_divisor(conv_.extents.input, std::min(kMostTasks, kPartialBytes / bytes));
+  }
+
+  Tile choose_tile() const {
+    const Shape& positions = conv_.extents.rhs;
+    const int last = static_cast<int>(positions.size()) - 1;
+    Tile best;
+    for (int64_t k : divisors(blocks_, 4)) {
+      for (int64_t i : divisors(conv_.extents.batch, 16)) {
+        for (int64_t x : divisors(conv_.extents.out[last], 7)) {
+          for (int64_t unroll : {1, 2, 4}) {
+            if (positions[last] % unroll != 0 || (unroll > 1 && x == 1)) continue;
+            Tile tile{x, i, k, unroll};
+            const TileStep step = tile_step(tile, last);
+            if (step.registers > conv_.kernel.target.vector_registers) continue;
+            tile.cost = cost_of(step);
+            if (tile.cost < best.cost) best = tile;
+          }
+        }
+      }
+    }
+    return best;
+  }
+
+  TileStep tile_step(const Tile& tile, int last) const {
+    const int64_t accumulators = tile.x * tile.i * tile.k * vectors_;
+    const int64_t gradients = tile.k * vectors_ * tile.unroll_x;
+    TileStep step;
+    step.multiply_adds = static_cast<double>(accumulators * tile.unroll_x);
+    step.chain = static_cast<double>(tile.unroll_x);
+    // Along x the roles are swapped: the gradient's positions are the taps.
+    const int64_t inputs = distinct_inputs(tile.x, conv_.spec.stride[last], tile.unroll_x,
+                                           conv_.spec.rhs_dilation[last]);
+    step.loads = static_cast<double>(gradients + tile.i * inputs);
+    step.registers = accumulators + gradients + 1;
+    return step;
+  }
+
+  const ConvView& conv_;
+  int64_t block_, vectors_, blocks_;
+};
+
+}  // namespace
+
+Schedule choose_conv(const KernelView& kernel) {
+  const std::optional<ConvView> conv = find_conv(kernel);
+  if (conv && fits_backward_weights(*conv)) return BackwardWeightsChooser(*conv).choose();
+  if (conv && fits_direct(*conv)) return DirectChooser(*conv).choose();
+  const bool parallel = conv && conv->flops() >= 2 * kTaskFlops;
+  return {"contraction_plain", {{"parallel", parallel}}};
+}
+
+}  // namespace ag

@@ -1,0 +1,53 @@
+// Cost of a register tile: the model behind the default tiles of contractions.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "codegen/target.h"
+
+namespace ag {
+
+// One step of a tile's innermost loop, in vector instructions.
+struct TileStep {
+  double multiply_adds = 0;
+  double loads = 0;       // vectors of weights and broadcasts
+  double chain = 1;       // multiply-adds one after another on the same accumulator
+  int64_t registers = 0;  // accumulators, vectors of weights, one broadcast
+  double used = 1;        // part of the tiles' positions that are needed
+};
+
+// Cycles per useful multiply-add. The machine starts two multiply-adds and two loads a cycle and
+// finishes a multiply-add after four; loads weigh a little on top, because the cache does not
+// always deliver two.
+inline double cost_of(const TileStep& step) {
+  constexpr double kPerCycle = 2, kLatency = 4, kLoadWeight = 0.1, kLoop = 0.5;
+  const double cycles =
+      std::max({step.multiply_adds / kPerCycle, step.loads / kPerCycle, kLatency * step.chain}) +
+      kLoadWeight * step.loads + kLoop;
+  return cycles / (step.multiply_adds * step.used);
+}
+
+// Part of ceil(extent / tile) tiles that is not beyond the extent.
+inline double used_part(int64_t extent, int64_t tile) {
+  return static_cast<double>(extent) / static_cast<double>((extent + tile - 1) / tile * tile);
+}
+
+inline std::vector<int64_t> divisors(int64_t n, int64_t most) {
+  std::vector<int64_t> all;
+  for (int64_t d = 1; d <= std::min(n, most); ++d) {
+    if (n % d == 0) all.push_back(d);
+  }
+  return all;
+}
+
+// The smallest divisor of n that is at least `least`; n where there is none.
+inline int64_t divisor_from(int64_t n, int64_t least) {
+  for (int64_t d = std::max<int64_t>(least, 1); d < n; ++d) {
+    if (n % d == 0) return d;
+  }
+  return n;
+}
+
+}  // namespace ag

@@ -1,0 +1,338 @@
+// Convolutions and matrix products through lowering, default schedules and the kernel compiler,
+// against the reference interpreter.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <random>
+
+#include "codegen/kernel/worker_pool.h"
+#include "codegen/plan/buffer_form.h"
+#include "codegen/schedule/choose.h"
+#include "codegen/schedule/layout_model.h"
+#include "ir/gradient.h"
+#include "ir/interpret.h"
+#include "ir/ops/contract.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/kernel.h"
+#include "ir/ops/leaf.h"
+#include "ir/ops/pointwise.h"
+#include "ir/ops/view.h"
+#include "ir/print.h"
+#include "kernel_runner.h"
+#include "passes/halo.h"
+
+using namespace ag;
+
+namespace {
+
+// A kernel's body under construction.
+struct Body {
+  Graph graph{"body"};
+  Tensor input(const std::string& name, Shape shape) {
+    return {graph, graph.add_leaf(ops::input, name, f32(std::move(shape)), {})};
+  }
+};
+
+struct Case {
+  std::string name;
+  std::string kernel_class;
+  void (*build)(Body&);
+  std::string expected_schedule;  // its name
+  bool halo = true;
+};
+
+ReferenceTensor random_tensor(const Shape& shape, uint32_t seed) {
+  ReferenceTensor tensor(DType::f32, shape);
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<float> draw(-1.0f, 1.0f);
+  for (double& value : tensor.floats) value = draw(engine);
+  return tensor;
+}
+
+// The request as the planner makes it, with the layouts the schedules want.
+KernelRequest request_for(const Case& test, const Graph& body, const Target& target) {
+  const LayoutDemands demands = CpuLayoutModel(target).demands(body, test.kernel_class);
+  const std::vector<Value> leaves = body_leaves(body);
+  KernelRequest request;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    const TensorType type =
+        body.type(leaves[i]).with_layout(demands.operands[i].value_or(Layout()));
+    const Halo halo = test.halo ? halo_wanted(body, i) : Halo{};
+    request.operands.push_back(plan::form_of(type, halo));
+  }
+  for (size_t i = 0; i < body.outputs().size(); ++i) {
+    const TensorType type =
+        body.type(body.outputs()[i].value).with_layout(demands.results[i].value_or(Layout()));
+    request.results.push_back(plan::form_of(type, {}));
+  }
+  request.symbol = "kernel";
+  request.text = print(body, {.locations = false});
+  request.schedule =
+      choose_schedule({body, test.kernel_class, request.operands, request.results, target}).text();
+  request.target = target.name;
+  return request;
+}
+
+double largest_error(const ReferenceTensor& a, const ReferenceTensor& b) {
+  double scale = 1e-3, error = 0;
+  for (double value : b.floats) scale = std::max(scale, std::abs(value));
+  for (int64_t i = 0; i < a.count(); ++i) {
+    const double difference = std::abs(a.floats[i] - b.floats[i]);
+    if (!(difference <= error)) error = difference;  // NaN stays
+  }
+  return error / scale;
+}
+
+void check_kernel(const Case& test, const Graph& body, const KernelRequest& request,
+                  const KernelOutcome& outcome) {
+  CAPTURE(test.name);
+  CAPTURE(request.schedule);
+  CAPTURE(request.target);
+  REQUIRE_MESSAGE(outcome.status == KernelStatus::ok, outcome.message);
+  KernelRunner runner(request, outcome.result.object);
+  Bindings bindings;
+  const std::vector<Value> leaves = body_leaves(body);
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    const ReferenceTensor value =
+        random_tensor(body.type(leaves[i]).shape, static_cast<uint32_t>(i));
+    runner.set_operand(i, value);
+    bindings.emplace(body.leaf_name(leaves[i]), value);
+  }
+  runner.poison_results();
+  runner.run();
+  const std::vector<ReferenceTensor> expected = interpret(body, bindings);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    CHECK(largest_error(runner.result(i), expected[i]) < 1e-5);
+    CHECK(runner.surroundings_intact(i));
+  }
+}
+
+void conv_case(Body& body, Shape lhs, Shape rhs, ConvOptions options) {
+  Tensor y = conv(body.input("x", std::move(lhs)), body.input("w", std::move(rhs)), options);
+  body.graph.add_output("y", y.value());
+}
+
+// relu(conv(x, w) + bias + r)
+void residual_block(Body& body) {
+  Tensor x = body.input("x", {2, 20, 9, 11}), w = body.input("w", {40, 20, 3, 3});
+  Tensor bias = body.input("bias", {1, 40, 1, 1}), r = body.input("r", {2, 40, 9, 11});
+  Tensor y = relu(conv(x, w, {.padding = {1, 1, 1, 1}}) + bias + r);
+  body.graph.add_output("y", y.value());
+}
+
+// A gradient of the convolution x[n,c,s,s] * w[k,c,r,r], towards operand `which`.
+template <int which>
+void conv_gradient(Body& body, Shape x_shape, Shape w_shape, ConvOptions options) {
+  Graph forward("forward");
+  Tensor x{forward, forward.add_leaf(ops::input, "x", f32(x_shape), {})};
+  Tensor w{forward, forward.add_leaf(ops::input, "w", f32(w_shape), {})};
+  Tensor y = conv(x, w, options);
+  const ConvSpec spec = ConvSpec::of(forward.node(y.value()));
+  const Shape positions{y.shape().begin() + 2, y.shape().end()};
+  Tensor dy = body.input("dy", y.shape());
+  ConvOptions back;
+  for (size_t s = 0; s < positions.size(); ++s) {
+    const int64_t in = x_shape[s + 2], taps = w_shape[s + 2], out = positions[s];
+    if (which == 0) {
+      const int64_t low = taps - 1 - spec.low[s];
+      back.lhs_dilation.push_back(spec.stride[s]);
+      back.padding.insert(back.padding.end(),
+                          {low, in + taps - 2 - (out - 1) * spec.stride[s] - low});
+    } else {
+      back.rhs_dilation.push_back(spec.stride[s]);
+      back.padding.insert(back.padding.end(),
+                          {spec.low[s], taps + (out - 1) * spec.stride[s] - in - spec.low[s]});
+    }
+  }
+  Tensor result;
+  if (which == 0) {
+    back.dims = "nc,io->nc";
+    back.reverse = true;
+    result = conv(dy, body.input("w", std::move(w_shape)), back);
+  } else {
+    back.dims = "cn,io->cn";
+    result = conv(body.input("x", std::move(x_shape)), dy, back);
+  }
+  body.graph.add_output("gradient", result.value());
+}
+
+const Case kCases[] = {
+    {"3x3", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 32, 14, 14}, {48, 32, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"3x3 odd sizes, padding lanes, bias, residual, relu", "conv", residual_block, "conv_direct"},
+    {"3x3 stride 2", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 16, 15, 13}, {32, 16, 3, 3}, {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"first layer", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 3, 17, 16}, {16, 3, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"first layer without halo", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 3, 17, 16}, {16, 3, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct", false},
+    {"one channel, 5x5", "conv",
+     [](Body& b) {
+       conv_case(b, {3, 1, 28, 28}, {6, 1, 5, 5}, {.padding = {2, 2, 2, 2}});
+     },
+     "conv_direct", false},
+    {"6 to 16 channels, 5x5", "conv",
+     [](Body& b) {
+       conv_case(b, {3, 6, 14, 14}, {16, 6, 5, 5}, {});
+     },
+     "conv_direct"},
+    {"1x1", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 64, 7, 7}, {32, 64, 1, 1}, {});
+     },
+     "conv_direct"},
+    {"1x1 stride 2", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 32, 14, 14}, {64, 32, 1, 1}, {.stride = {2, 2}});
+     },
+     "conv_direct"},
+    {"7x7 stride 2", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 3, 30, 30}, {16, 3, 7, 7}, {.stride = {2, 2}, .padding = {3, 3, 3, 3}});
+     },
+     "conv_direct"},
+    {"dilated taps", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 16, 12, 12}, {16, 16, 3, 3},
+                 {.padding = {2, 2, 2, 2}, .rhs_dilation = {2, 2}});
+     },
+     "conv_direct"},
+    {"one axis", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 16, 50}, {32, 16, 5}, {.padding = {2, 2}});
+     },
+     "conv_direct"},
+    {"three axes", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 8, 5, 6, 7}, {16, 8, 3, 3, 3}, {.padding = {1, 1, 1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"depthwise", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 24, 9, 9}, {24, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 24});
+     },
+     "contraction_plain"},
+    {"groups", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 12, 9, 9}, {18, 4, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 3});
+     },
+     "contraction_plain"},
+    {"backward data", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {2, 16, 10, 12}, {32, 16, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"backward data, stride 2, even", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {2, 32, 16, 16}, {48, 32, 3, 3},
+                        {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"backward data, stride 2, odd", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {1, 16, 13, 15}, {16, 16, 3, 3},
+                        {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"backward data, 1x1 stride 2", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {1, 16, 14, 14}, {16, 16, 1, 1}, {.stride = {2, 2}});
+     },
+     "conv_direct"},
+    {"backward weights", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {4, 32, 12, 10}, {32, 32, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_backward_weights"},
+    {"backward weights, padding lanes", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {3, 20, 9, 9}, {24, 20, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_backward_weights"},
+    {"backward weights, stride 2", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {4, 16, 16, 16}, {32, 16, 3, 3},
+                        {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
+     },
+     "conv_backward_weights"},
+    {"backward weights, first layer without halo", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {4, 3, 16, 16}, {16, 3, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_backward_weights", false},
+    {"backward weights, 1x1", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {4, 32, 8, 8}, {64, 32, 1, 1}, {});
+     },
+     "conv_backward_weights"},
+    {"matrix product", "matmul",
+     [](Body& b) {
+       b.graph.add_output("y", matmul(b.input("a", {37, 65}), b.input("b", {65, 70})).value());
+     },
+     "matmul"},
+    {"matrix product, both transposed", "matmul",
+     [](Body& b) {
+       b.graph.add_output("y", matmul(b.input("a", {65, 37}), b.input("b", {70, 65}),
+                                      {.transpose_a = true, .transpose_b = true})
+                                   .value());
+     },
+     "matmul"},
+    {"linear layer", "matmul",
+     [](Body& b) {
+       b.graph.add_output(
+           "y", (matmul(b.input("x", {64, 120}), b.input("w", {10, 120}), {.transpose_b = true}) +
+                 b.input("bias", {1, 10}))
+                    .value());
+     },
+     "matmul"},
+    {"row by matrix", "matmul",
+     [](Body& b) {
+       b.graph.add_output("y", matmul(b.input("a", {1, 300}), b.input("b", {300, 50})).value());
+     },
+     "matmul"},
+    {"batched", "matmul",
+     [](Body& b) {
+       b.graph.add_output(
+           "y", matmul(b.input("a", {2, 3, 9, 17}), b.input("b", {2, 3, 17, 33})).value());
+     },
+     "matmul"},
+};
+
+}  // namespace
+
+// AVX2's sixteen registers of eight lanes, and the best this machine has.
+TEST_CASE("contractions compute what the interpreter computes") {
+  struct Compiled {
+    const Case* test;
+    std::unique_ptr<Body> body;
+  };
+  std::vector<Compiled> all;
+  std::vector<KernelRequest> requests;
+  for (const Target* target : {&find_target("x86-64-v3"), &host_target()}) {
+    if (!is_runnable(*target)) continue;
+    for (const Case& test : kCases) {
+      auto body = std::make_unique<Body>();
+      test.build(*body);
+      requests.push_back(request_for(test, body->graph, *target));
+      CAPTURE(test.name);
+      CHECK(requests.back().schedule.starts_with(test.expected_schedule + "{"));
+      all.push_back({&test, std::move(body)});
+    }
+  }
+  const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each(requests);
+  for (size_t i = 0; i < all.size(); ++i) {
+    check_kernel(*all[i].test, all[i].body->graph, requests[i], outcomes[i]);
+  }
+}
