@@ -1,4 +1,4 @@
-#include "kernel_runner.h"
+#include "tests/kernel_runner.h"
 
 #include <dlfcn.h>
 #include <unistd.h>

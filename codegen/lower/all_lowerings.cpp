@@ -7,8 +7,8 @@ std::span<const Lowering> all_lowerings() {
     std::vector<Lowering> rows;
     for (std::span<const Lowering> family :
          {leaf_lowerings(), pointwise_lowerings(), view_lowerings(), reduce_lowerings(),
-          window_lowerings(), index_lowerings(), random_lowerings()}) {
-          conv_lowerings(), contract_lowerings()}) {
+          window_lowerings(), index_lowerings(), random_lowerings(), conv_lowerings(),
+          contract_lowerings()}) {
       rows.insert(rows.end(), family.begin(), family.end());
     }
     return rows;

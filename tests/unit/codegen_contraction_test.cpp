@@ -18,7 +18,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 #include "ir/print.h"
-#include "kernel_runner.h"
+#include "tests/kernel_runner.h"
 #include "passes/halo.h"
 
 using namespace ag;
