@@ -31,3 +31,18 @@ env -u ARGENT_KC "$cmake" -S "$source/examples/out_of_tree" -B "$scratch/build" 
 "$cmake" --build "$scratch/build"
 "$scratch/build/show" | tee "$scratch/shown"
 grep -q '^1370 parameters$' "$scratch/shown"
+"$scratch/build/classify" | tee "$scratch/classified"
+grep -qE '^class [0-9], compiled for x86-64-v[23]$' "$scratch/classified"
+
+# Any C program can open the network, knowing the C ABI alone.
+cc -std=c99 -Wall -Wextra -Werror -pedantic "$source/examples/c_client/describe.c" \
+  -I "$prefix/include" -ldl -o "$scratch/describe"
+"$scratch/describe" "$scratch/build/net.so" | tee "$scratch/described"
+grep -q 'input image \[1, 1, 16, 16\], 1024 bytes' "$scratch/described"
+grep -q 'output logits \[1, 10\], 40 bytes' "$scratch/described"
+grep -q 'microseconds$' "$scratch/described"
+if "$scratch/describe" "$prefix/lib/libargent.so" 2> "$scratch/refused"; then
+  echo "describe took a library that holds no network"
+  exit 1
+fi
+grep -q argent_model "$scratch/refused"
