@@ -234,7 +234,10 @@ void EntryPlanner::emit_kernel(int i) {
   std::string symbol = shared_.add_request(std::move(request));
   key = symbol + key;
 
-  bool ships = is_prepare_[i] && used_outside_prepare_.contains({i, 0});
+  bool ships = false;  // read by the entry's own steps, so not in the arena
+  for (size_t r = 0; is_prepare_[i] && r < results.size(); ++r) {
+    ships = ships || used_outside_prepare_.contains({i, static_cast<int>(r)});
+  }
   if (ships) {
     if (auto known = shared_.prepared.find(key); known != shared_.prepared.end()) {
       for (size_t r = 0; r < known->second.size(); ++r)
