@@ -11,6 +11,7 @@
 #include "codegen/link/bake.h"
 #include "codegen/link/emit.h"
 #include "frontend/weights/npy.h"
+#include "frontend/zoo/zoo.h"
 #include "ir/interpret.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
@@ -122,4 +123,10 @@ void check_levels(const Graph& graph, const std::map<std::string, Array>& weight
 TEST_CASE("functions, reductions, windows and casts stay within every level") {
   const Graph graph = mixed_graph();
   check_levels(graph, {{"w", ramp(f32(11))}}, 2e-3);  // the casts round
+}
+
+TEST_CASE("a convolutional network stays within every level") {
+  Model model = zoo_model("lenet5", 3);
+  model.initialize(7);
+  check_levels(model.forward(), model.weights(), 1e-4);
 }
