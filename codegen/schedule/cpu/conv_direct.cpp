@@ -88,8 +88,12 @@ void schedule_tile(Anchor& anchor, const Parameters& p, const Var& tile_loop) {
     if (axis != anchor.lane_axis) positions.push_back(anchor.logical(axis));
   }
 
+  // Vectors must be contiguous in the tile too, or it never becomes registers.
+  std::vector<Var> storage{channel};
+  storage.insert(storage.end(), positions.begin(), positions.end());
   Halide::Func& func = anchor.contraction.func;
   func.compute_at(anchor.stage, tile_loop).store_in(Halide::MemoryType::Stack);
+  func.reorder_storage(storage);
   func.split(channel, block, lane, width);
   std::vector<VarOrRVar> order{lane, block};
   order.insert(order.end(), positions.begin(), positions.end());
