@@ -15,8 +15,8 @@ namespace ag {
 //   %1: f32[8,64,56,56] = kernel(%x, %w, %b, class="conv", body=graph @body(…) {…})
 //
 // A kernel is built around at most one anchor, whose class it takes: "conv", "matmul", "window"
-// (pooling and its gradients), "gather", "reduction" (one or several over the same rows or columns),
-// else "pointwise".
+// (pooling and its gradients), "gather", "reduction" (one or several over the same rows or
+// columns), else "pointwise".
 Graph fuse(const Graph& graph);
 
 }  // namespace ag

@@ -12,7 +12,8 @@ namespace {
 
 class KernelBuilder {
  public:
-  KernelBuilder(const Graph& graph, const FusionGroups& groups) : graph_(graph), groups_(groups), out_(graph.name()) {
+  KernelBuilder(const Graph& graph, const FusionGroups& groups)
+      : graph_(graph), groups_(groups), out_(graph.name()) {
     kernel_of_.assign(graph.size(), -1);
     for (size_t k = 0; k < groups.kernels.size(); ++k) {
       for (int root : groups.kernels[k]) kernel_of_[root] = static_cast<int>(k);
@@ -58,7 +59,8 @@ class KernelBuilder {
       int node = work.back();
       work.pop_back();
       for (Value operand : graph_.node(node).operands) {
-        if (!is_stored(operand) && members.insert(operand.node).second) work.push_back(operand.node);
+        if (!is_stored(operand) && members.insert(operand.node).second)
+          work.push_back(operand.node);
       }
     }
     return {members.begin(), members.end()};
@@ -74,7 +76,8 @@ class KernelBuilder {
         for (int node : members(current)) {
           for (Value operand : graph_.node(node).operands) {
             int source = groups_.is_root(operand.node) ? kernel_of_[operand.node] : -1;
-            if (source >= 0 && source != static_cast<int>(current) && !done_[source]) work.push_back(source);
+            if (source >= 0 && source != static_cast<int>(current) && !done_[source])
+              work.push_back(source);
           }
         }
       }
@@ -117,7 +120,8 @@ class KernelBuilder {
 
   void append(size_t kernel, Body body, const std::vector<Value>& results) {
     int root = groups_.kernels[kernel][0], anchor = groups_.anchor[root];
-    std::string_view kernel_class = anchor < 0 ? "pointwise" : kernel_class_of(*graph_.node(anchor).op);
+    std::string_view kernel_class =
+        anchor < 0 ? "pointwise" : kernel_class_of(*graph_.node(anchor).op);
     std::vector<Value> operands;
     for (Value operand : body.operands) operands.push_back(values_.at(operand));
     Location location = graph_.node(anchor < 0 ? root : anchor).location;
@@ -143,10 +147,14 @@ class KernelBuilder {
 
   bool is_used(Value value) const {
     const auto& outputs = graph_.outputs();
-    if (std::any_of(outputs.begin(), outputs.end(), [&](const Output& o) { return o.value == value; })) return true;
+    if (std::any_of(outputs.begin(), outputs.end(),
+                    [&](const Output& o) { return o.value == value; }))
+      return true;
     for (int i = value.node + 1; i < graph_.size(); ++i) {
       const auto& operands = graph_.node(i).operands;
-      if (!groups_.roots[i].empty() && std::find(operands.begin(), operands.end(), value) != operands.end()) return true;
+      if (!groups_.roots[i].empty() &&
+          std::find(operands.begin(), operands.end(), value) != operands.end())
+        return true;
     }
     return false;
   }
@@ -161,6 +169,8 @@ class KernelBuilder {
 
 }  // namespace
 
-Graph build_kernels(const Graph& graph, const FusionGroups& groups) { return KernelBuilder(graph, groups).run(); }
+Graph build_kernels(const Graph& graph, const FusionGroups& groups) {
+  return KernelBuilder(graph, groups).run();
+}
 
 }  // namespace ag

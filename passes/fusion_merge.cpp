@@ -23,8 +23,10 @@ class Merger {
  public:
   Merger(const Graph& graph, FusionGroups& groups) : graph_(graph), groups_(groups) {
     kernel_of_.assign(graph.size(), -1);
-    for (size_t k = 0; k < groups.kernels.size(); ++k) kernel_of_[groups.kernels[k][0]] = static_cast<int>(k);
-    for (size_t k = 0; k < groups.kernels.size(); ++k) reads_.push_back(stored_reads(groups.kernels[k][0]));
+    for (size_t k = 0; k < groups.kernels.size(); ++k)
+      kernel_of_[groups.kernels[k][0]] = static_cast<int>(k);
+    for (size_t k = 0; k < groups.kernels.size(); ++k)
+      reads_.push_back(stored_reads(groups.kernels[k][0]));
   }
 
   void run() {
@@ -61,7 +63,8 @@ class Merger {
     const Shape& shape = graph_.node(root).types[0].shape;
     if (anchor < 0) return {"pointwise", shape, shape};
     const Node& node = graph_.node(anchor);
-    if (fusion_role(node) != FusionRole::reduction || graph_.node(root).types.size() > 1) return {"alone", {}, {root}};
+    if (fusion_role(node) != FusionRole::reduction || graph_.node(root).types.size() > 1)
+      return {"alone", {}, {root}};
     bool sums_to_root = node.types[0].shape == shape;
     return {sums_to_root ? node.op->name : "rows", graph_.type(node.operands[0]).shape, shape};
   }
@@ -71,7 +74,8 @@ class Merger {
     if (a.empty() || b.empty() || a.size() + b.size() > kMostResults) return false;
     Domain da = domain(earlier), db = domain(later);
     if (!(da == db) || da.kind == "alone" || da.kind == "rows") return false;
-    bool feeds = std::any_of(a.begin(), a.end(), [&](int root) { return reads_[later].contains(root); });
+    bool feeds =
+        std::any_of(a.begin(), a.end(), [&](int root) { return reads_[later].contains(root); });
     if (feeds && (da.kind != "pointwise" || !reads_unmoved(later, earlier))) return false;
     return (feeds || shares_reads(earlier, later) || element_count(da.swept) <= kTinyElements) &&
            !reaches_around(earlier, later);
@@ -94,7 +98,8 @@ class Merger {
       work.pop_back();
       for (Value operand : graph_.node(node).operands) {
         int source = operand.node;
-        bool from_earlier = kernel_of_[source] == static_cast<int>(earlier) && groups_.is_root(source);
+        bool from_earlier =
+            kernel_of_[source] == static_cast<int>(earlier) && groups_.is_root(source);
         if (from_earlier && !graph_.node(node).op->pointwise) return false;
         bool inside = !groups_.is_root(source) && graph_.node(source).op->kind != OpKind::leaf;
         if (!inside || !seen.insert(source).second) continue;
@@ -112,8 +117,8 @@ class Merger {
     });
   }
 
-  // Whether some third kernel lies on a path from `earlier` to `later` or back: merging would make a
-  // cycle.
+  // Whether some third kernel lies on a path from `earlier` to `later` or back: merging would make
+  // a cycle.
   bool reaches_around(size_t earlier, size_t later) const {
     return path_through_others(earlier, later) || path_through_others(later, earlier);
   }

@@ -70,8 +70,8 @@ class LayoutChooser {
     }
   }
 
-  // Gives undecided results and operands of following kernels the layout of a neighbour with the same
-  // shape. Returns whether anything changed.
+  // Gives undecided results and operands of following kernels the layout of a neighbour with the
+  // same shape. Returns whether anything changed.
   bool spread() {
     bool changed = false;
     for (int i = 0; i < graph_.size(); ++i) {
@@ -92,7 +92,8 @@ class LayoutChooser {
     bool changed = false;
     for (Value to : values) {
       const Shape& other = graph_.type(to).shape;
-      bool alike = other.size() == shape.size() && shape.size() > 2 && other[0] == shape[0] && other[1] == shape[1];
+      bool alike = other.size() == shape.size() && shape.size() > 2 && other[0] == shape[0] &&
+                   other[1] == shape[1];
       if (alike && is_free(to) && !chosen_.contains(to)) {
         chosen_.emplace(to, chosen_.at(from));
         changed = true;
@@ -124,7 +125,8 @@ Value convert(Graph& graph, Value value, const Layout& layout, const Location& l
 
 class LayoutRewriter {
  public:
-  LayoutRewriter(const Graph& graph, const LayoutChooser& chooser) : copy_(graph), chooser_(chooser) {}
+  LayoutRewriter(const Graph& graph, const LayoutChooser& chooser)
+      : copy_(graph), chooser_(chooser) {}
 
   Graph run() {
     const Graph& graph = copy_.from();
@@ -152,7 +154,8 @@ class LayoutRewriter {
     }
     Attributes attributes = node.attributes;
     attributes.set("layouts", layouts_text(results));
-    copy_.map_node(i, copy_.graph().append(ops::kernel, std::move(operands), std::move(attributes), node.location));
+    copy_.map_node(i, copy_.graph().append(ops::kernel, std::move(operands), std::move(attributes),
+                                           node.location));
   }
 
   // Only kernel results can have zeros around them: a leaf whose reader wants some is copied.

@@ -12,7 +12,9 @@ int64_t aligned(int64_t bytes) {
   return (bytes + kStorageAlignment - 1) / kStorageAlignment * kStorageAlignment;
 }
 
-bool overlap(const Lifetime& a, const Lifetime& b) { return a.first <= b.last && b.first <= a.last; }
+bool overlap(const Lifetime& a, const Lifetime& b) {
+  return a.first <= b.last && b.first <= a.last;
+}
 
 int64_t most_alive(const std::vector<Lifetime>& lifetimes) {
   std::vector<std::pair<int, int64_t>> events;
@@ -44,7 +46,8 @@ ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes) {
     std::vector<std::pair<int64_t, int64_t>> taken;
     for (size_t other : placed) {
       if (!overlap(lifetimes[current], lifetimes[other])) continue;
-      taken.emplace_back(plan.offsets[other], plan.offsets[other] + aligned(lifetimes[other].bytes));
+      taken.emplace_back(plan.offsets[other],
+                         plan.offsets[other] + aligned(lifetimes[other].bytes));
     }
     std::sort(taken.begin(), taken.end());
     int64_t offset = 0, size = aligned(lifetimes[current].bytes);

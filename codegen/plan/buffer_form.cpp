@@ -14,7 +14,8 @@ Shape padded_extents(const BufferForm& form) {
   Shape extents = form.type.layout.physical_shape(form.type.shape);
   std::vector<LayoutDim> dims = form.type.layout.dims(form.type.rank());
   for (size_t d = 0; d < dims.size() && !form.halo.empty(); ++d) {
-    if (dims[d].block == 0) extents[d] += form.halo[dims[d].axis].low + form.halo[dims[d].axis].high;
+    if (dims[d].block == 0)
+      extents[d] += form.halo[dims[d].axis].low + form.halo[dims[d].axis].high;
   }
   return extents;
 }
@@ -23,13 +24,16 @@ Shape padded_extents(const BufferForm& form) {
 
 BufferForm form_of(const TensorType& type, const Halo& halo) {
   BufferForm form{type, {}, {}};
-  for (size_t axis = 0; axis < halo.low.size(); ++axis) form.halo.push_back({halo.low[axis], halo.high[axis]});
+  for (size_t axis = 0; axis < halo.low.size(); ++axis)
+    form.halo.push_back({halo.low[axis], halo.high[axis]});
   Shape extents = padded_extents(form);
   form.strides.assign(extents.size(), 1);
   for (size_t d = extents.size(); d-- > 1;) form.strides[d - 1] = form.strides[d] * extents[d];
   if (bytes_of(form) > kMostBytes) {
-    throw CompileError(fmt::format("plan: a tensor {} takes {} bytes, but a kernel's buffer holds at most {} (2 GiB)",
-                                   to_string(type), bytes_of(form), kMostBytes))
+    throw CompileError(
+        fmt::format(
+            "plan: a tensor {} takes {} bytes, but a kernel's buffer holds at most {} (2 GiB)",
+            to_string(type), bytes_of(form), kMostBytes))
         .help("use a smaller batch, or split the layer");
   }
   return form;
@@ -66,7 +70,9 @@ std::vector<Box> halo_boxes(const BufferForm& form) {
   std::vector<LayoutDim> layout = form.type.layout.dims(form.type.rank());
   Shape inside = form.type.layout.physical_shape(form.type.shape), padded = padded_extents(form);
   int64_t width = static_cast<int64_t>(size_of(form.type.dtype));
-  auto halo_of = [&](size_t d) { return layout[d].block == 0 ? form.halo[layout[d].axis] : BufferForm::Halo{}; };
+  auto halo_of = [&](size_t d) {
+    return layout[d].block == 0 ? form.halo[layout[d].axis] : BufferForm::Halo{};
+  };
   auto slab = [&](size_t around, int64_t start, int64_t extent) {
     Box box;
     for (size_t d = layout.size(); d-- > 0;) {

@@ -2,7 +2,7 @@
 """Blocks of the documentation as files and as quotations.
 
     snippets.py extract PAGE.md FOLDER    writes each block "```cpp NAME" to FOLDER/NAME
-    snippets.py quotes ROOT               holds each block "```LANGUAGE in FILE" of ROOT/docs to FILE
+    snippets.py quotes ROOT               holds blocks "```LANGUAGE in FILE" of ROOT/docs to FILE
 
 A quotation must stand in its file line by line, in one piece; indentation may differ.
 """
