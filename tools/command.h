@@ -25,6 +25,7 @@ struct Command {
 namespace commands {
 
 extern const Command compile;
+extern const Command convert;
 extern const Command inspect;
 extern const Command opt;
 extern const Command run;

@@ -1,39 +1,55 @@
-// Networks of the command line as compiled programs.
+// Networks of the command line made ready to compile or to run: what compile, run, bench and
+// explain share.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "codegen/compile.h"
 #include "codegen/link/loaded_program.h"
-#include "tools/command.h"
 #include "tools/network.h"
 
 namespace ag {
 
-// What `argent compile`, `run` and `bench` ask for in the same words.
 struct ProgramOptions {
   std::string model;
-  NetworkOptions network;
+  NetworkOptions network;      // its batch is not read
   std::vector<int64_t> batch;  // one entry each; empty: the network's own
   std::string target = "host";
-  std::string name;  // of the program; empty: the network's
   bool no_cache = false;
-  bool explain = false;
 };
 
-// --target, --batch, --weights, --seed, --classes, --input-shape, --no-cache
+// MODEL, --target, --batch, --weights, --seed, --classes, --input-shape, --no-cache
 void add_program_options(CLI::App& command, ProgramOptions& options);
+// MODEL may then be a compiled library, too.
+void add_program_or_library_options(CLI::App& command, ProgramOptions& options);
+// --threads, 1 … ARGENT_MAX_THREADS
+void add_threads_option(CLI::App& command, int& threads);
 
-// Compiles the inference of the network, an entry "forward_bN" for each batch size ("forward" for
-// a graph in text form). Progress goes to standard error. Throws CompileError.
-CompiledProgram compile_network(const ProgramOptions& options);
+// The entry points of a network's inference and the values of its parameters.
+struct NetworkProgram {
+  std::string name;
+  std::vector<ProgramEntry> entries;
+  WeightMap weights;
+};
+
+// An entry "forward_bN" for each batch size ("forward" for a graph in text form). Without --weights
+// and --seed the parameters are drawn from seed 0; standard error says so if `weights_matter`.
+// Throws CompileError.
+NetworkProgram load_network_program(const ProgramOptions& options, bool weights_matter = true);
+
+// `explain` keeps the kernels' loop nests.
+CompiledProgram compile_network(const NetworkProgram& network, const ProgramOptions& options,
+                                bool explain = false);
+
+// Whether MODEL names a compiled library.
+bool is_library(std::string_view model);
 
 // A library made by Argent, or a network compiled in memory for this machine.
 std::shared_ptr<LoadedProgram> load_program(const ProgramOptions& options);
-
-// "my-net.v2" as a C identifier: "my_net_v2".
-std::string identifier_of(std::string_view text);
+// An instance of it; a library gets the values of --weights.
+ProgramInstance instance_of(LoadedProgram& program, const ProgramOptions& options, int threads);
 
 }  // namespace ag

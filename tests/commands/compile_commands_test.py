@@ -99,19 +99,28 @@ class CompileCommands(unittest.TestCase):
                             "-o", "-").stdout
         self.assertIn("for (", loops)
 
+    def test_untrained_parameters_are_drawn(self):
+        note = "note: no --weights: the parameters of scale are drawn from seed 0\n"
+        self.assertEqual(self.argent("compile", self.graph, "-o", "a.so", "--name", "n").stderr,
+                         note)
+        result = self.argent("compile", self.graph, "-o", "b.so", "--name", "n", "--seed", 0)
+        self.assertEqual(result.stderr, "")
+
     def test_mistakes(self):
+        self.broken = self.folder / "bad.safetensors"
+        self.broken.write_bytes(b"not weights")
         given = ("compile", self.graph, "--weights", self.weights)
-        self.fail_with("no value for 'w' (f32[3])", "compile", self.graph)
+        self.fail_with("bad.safetensors: not a weights file", "compile", self.graph, "--weights",
+                       self.broken)
         self.fail_with("no output kind 'lib'", *given, "--emit", "lib")
         self.fail_with("unknown target 'arm'", *given, "--target", "arm")
         self.fail_with("a binary cannot be printed", *given, "--emit", "so", "-o", "-")
         self.fail_with("nowhere/scale.so", *given, "-o", "nowhere/scale.so")
-        self.fail_with("network @lenet5 has no weights", "compile", "lenet5")
         bad = self.folder / "bad.npy"
         npy(bad, (3, 3), [0] * 9)
-        self.fail_with("no entry takes f32[3,3]", "run", self.graph, "--weights", self.weights,
+        self.fail_with("'x' has shape [2,3], but [3,3] was given", "run", self.graph, "--weights", self.weights,
                        "--input", bad)
-        self.fail_with("2 output files are given, but forward has 1 outputs", "run", self.graph,
+        self.fail_with("1 outputs are expected, but 2 are given", "run", self.graph,
                        "--weights", self.weights, "-i", self.x, "-o", "a.npy", "-o", "b.npy")
 
 

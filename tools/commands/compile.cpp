@@ -1,8 +1,10 @@
-// argent compile: a network as a file that needs no Argent.
+// argent compile: a network as a file that needs no Argent, or as text.
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "codegen/link/bake.h"
+#include "codegen/link/disassembly.h"
 #include "codegen/link/emit.h"
 #include "ir/file.h"
 #include "ir/print.h"
@@ -13,67 +15,72 @@
 namespace ag::commands {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct CompileArguments {
   ProgramOptions program;
-  std::string output, emit;
+  std::string output, emit, name;
   bool json = false;
 };
 
-// ---- kinds of output ----
+// ---- text of graphs and kernels ----
 
-template <EmitKind kind>
-void write_binary(const CompileArguments& arguments) {
-  if (arguments.output == "-")
-    throw CompileError("compile: a binary cannot be printed").help("name a file with -o");
-  CompiledProgram compiled = compile_network(arguments.program);
-  emit_file(bake_weights(compiled.program), kind, arguments.output);
-}
-
-void write_text(const CompileArguments& arguments, const std::string& text) {
-  if (arguments.output == "-")
-    fmt::print("{}", text);
-  else
-    write_file(arguments.output, text);
-}
-
-void write_graph(const CompileArguments& arguments) {
-  write_text(arguments,
-             print(load_network(arguments.program.model, arguments.program.network).graph));
-}
-
-// The graph of kernels, as code generation sees it.
-void write_kernels(const CompileArguments& arguments) {
-  NamedNetwork network = load_network(arguments.program.model, arguments.program.network);
-  write_text(arguments,
-             print(lower_to_kernels(network.graph, find_target(arguments.program.target))));
-}
-
-// The loop nest of every kernel.
-void write_loop_nests(const CompileArguments& arguments) {
-  ProgramOptions program = arguments.program;
-  program.explain = true;
-  program.no_cache = true;  // objects from the cache come without
+std::string graphs_text(const NetworkProgram& network, const Target&) {
   std::string text;
-  for (const KernelReport& kernel : compile_network(program).kernels)
-    text += fmt::format("{}:\n{}\n", kernel.request.symbol, kernel.loop_nest);
-  write_text(arguments, text);
+  for (const ProgramEntry& entry : network.entries) text += print(entry.graph);
+  return text;
 }
+
+std::string kernel_graphs_text(const NetworkProgram& network, const Target& target) {
+  std::string text;
+  for (const ProgramEntry& entry : network.entries)
+    text += print(lower_to_kernels(entry.graph, target));
+  return text;
+}
+
+std::string assembly_text(const CompiledProgram& compiled) {
+  const Target& target = find_target(compiled.program.target);
+  std::string text, symbol;
+  for (const auto& [kernel, object] : compiled.program.kernels) {
+    for (const Instruction& instruction : disassemble(*object, target)) {
+      if (instruction.symbol != symbol) text += instruction.symbol + ":\n";
+      symbol = instruction.symbol;
+      text += "  " + instruction.text + "\n";
+    }
+  }
+  return text;
+}
+
+std::string loop_nests_text(const CompiledProgram& compiled) {
+  std::string text;
+  for (const KernelReport& kernel : compiled.kernels) {
+    text += fmt::format("# {}, schedule {}\n{}\n", kernel.request.symbol, kernel.request.schedule,
+                        kernel.loop_nest);
+  }
+  return text;
+}
+
+// ---- kinds of output ----
 
 struct Kind {
   std::string_view name, ending, summary;
-  void (*write)(const CompileArguments&);
+  EmitKind binary = EmitKind::shared_library;  // unless one of the texts is given
+  std::string (*text_of_graph)(const NetworkProgram&, const Target&) = nullptr;
+  std::string (*text_of_kernels)(const CompiledProgram&) = nullptr;
+  bool explain = false;  // keep the loop nests
+
+  bool is_text() const { return text_of_graph || text_of_kernels; }
 };
 constexpr Kind kKinds[] = {
-    {"so", ".so", "shared library, with its header beside it",
-     write_binary<EmitKind::shared_library>},
-    {"a", ".a", "static library, with its header beside it",
-     write_binary<EmitKind::static_library>},
-    {"obj", ".o", "object file", write_binary<EmitKind::object>},
-    {"header", ".h", "header of the library", write_binary<EmitKind::header>},
-    {"exe", "", "program: ./NAME in.npy out.npy", write_binary<EmitKind::executable>},
-    {"ag", ".ag", "the graph in text form", write_graph},
-    {"kernels", ".kernels.ag", "the graph of fused kernels with layouts", write_kernels},
-    {"stmt", ".stmt", "loop nests of the kernels", write_loop_nests},
+    {"so", ".so", "shared library, with its header beside it", EmitKind::shared_library},
+    {"a", ".a", "static library, with its header beside it", EmitKind::static_library},
+    {"obj", ".o", "object file", EmitKind::object},
+    {"header", ".h", "header of the library", EmitKind::header},
+    {"exe", "", "program: ./NAME in.npy out.npy", EmitKind::executable},
+    {"ag", ".ag", "the graph in text form", {}, graphs_text},
+    {"kernels", ".kernels.ag", "the graph of fused kernels with layouts", {}, kernel_graphs_text},
+    {"stmt", ".stmt", "loop nests of the kernels", {}, nullptr, loop_nests_text, true},
+    {"asm", ".s", "assembly of the kernels", {}, nullptr, assembly_text},
 };
 
 const Kind& kind_named(const std::string& name) {
@@ -94,49 +101,125 @@ const Kind& kind_of_file(std::string_view file) {
   return *best;
 }
 
-std::string stem(const std::string& path) { return std::filesystem::path(path).stem().string(); }
+const Kind& kind_of(const CompileArguments& arguments) {
+  if (!arguments.emit.empty()) return kind_named(arguments.emit);
+  return arguments.output.empty() ? kind_named("so") : kind_of_file(arguments.output);
+}
+
+// ---- writing ----
+
+// Says now, not after the work, that the output cannot be written.
+void check_writable(const std::string& path) {
+  if (fs::is_directory(path)) {
+    throw CompileError(fmt::format("cannot write {}: it is a directory", path))
+        .help("name a file: -o NAME.so");
+  }
+  if (!fs::exists(path) || fs::is_regular_file(path)) AtomicFile probe(path);
+}
+
+std::string stem(const std::string& path) { return fs::path(path).stem().string(); }
 
 // "net" of "dir/net.cpp:make_net".
 std::string model_stem(const std::string& model) {
   return stem(model.substr(0, model.find(".cpp:") + (model.find(".cpp:") != model.npos ? 4 : 0)));
 }
 
-int run(CompileArguments arguments) {
-  const Kind& kind = !arguments.emit.empty()     ? kind_named(arguments.emit)
-                     : !arguments.output.empty() ? kind_of_file(arguments.output)
-                                                 : kind_named("so");
-  if (arguments.output.empty())
-    arguments.output = model_stem(arguments.program.model) + std::string(kind.ending);
-  if (arguments.program.name.empty()) arguments.program.name = stem(arguments.output);
-  kind.write(arguments);
-  if (arguments.output == "-") return kSuccess;
-  const auto bytes = std::filesystem::file_size(arguments.output);
-  if (arguments.json) {
-    nlohmann::json result = {{"file", arguments.output}, {"kind", kind.name}, {"bytes", bytes}};
-    fmt::print("{}\n", result.dump(2));
-  } else {
-    fmt::print("{}: {}, {:.1f} KiB\n", arguments.output, kind.summary,
-               static_cast<double>(bytes) / 1024);
+// What was made, and what it took.
+nlohmann::json json_of(const Kind& kind, const std::string& file, double seconds) {
+  return {{"file", file},
+          {"kind", kind.name},
+          {"bytes", static_cast<int64_t>(fs::file_size(file))},
+          {"seconds", seconds}};
+}
+
+void add_program(nlohmann::json& made, const CompiledProgram& compiled) {
+  nlohmann::json entries = nlohmann::json::array();
+  for (const plan::EntryMemory& memory : compiled.memory) {
+    entries.push_back({{"name", memory.entry},
+                       {"arena_bytes", memory.arena_bytes},
+                       {"arena_lower_bound", memory.lower_bound}});
   }
+  made["name"] = compiled.program.name;
+  made["target"] = compiled.program.target;
+  made["kernels"] = compiled.statistics.distinct;
+  made["cached"] = compiled.statistics.cached;
+  made["entries"] = entries;
+}
+
+void print_text(const nlohmann::json& made, std::string_view summary) {
+  constexpr double kKiB = 1024;
+  fmt::print("{}: {}, {:.1f} KiB\n", made["file"].get<std::string>(), summary,
+             made["bytes"].get<double>() / kKiB);
+  if (!made.contains("kernels")) return;
+  fmt::print("{} kernels for {}, {} of them from the cache, {:.2f} s\n", made["kernels"].get<int>(),
+             made["target"].get<std::string>(), made["cached"].get<int>(),
+             made["seconds"].get<double>());
+  for (const nlohmann::json& entry : made["entries"]) {
+    fmt::print("{}: arena {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
+               entry["name"].get<std::string>(), entry["arena_bytes"].get<double>() / kKiB,
+               entry["arena_lower_bound"].get<double>() / kKiB);
+  }
+}
+
+void write_text(const std::string& file, const std::string& text) {
+  if (file == "-")
+    fmt::print("{}", text);
+  else
+    write_file(file, text);
+}
+
+// Checks what needs no work: the kind, the target, the output. Returns the file's name.
+std::string output_of(const CompileArguments& arguments, const Kind& kind) {
+  std::string file = arguments.output;
+  if (file.empty())
+    file = kind.is_text() ? "-" : model_stem(arguments.program.model) + std::string(kind.ending);
+  if (file == "-" && !kind.is_text())
+    throw CompileError("compile: a binary cannot be printed").help("name a file with -o");
+  if (file == "-" && arguments.json)
+    throw CompileError("compile: the text and --json would both be printed")
+        .help("name a file with -o");
+  find_target(arguments.program.target);
+  if (file != "-") check_writable(file);
+  return file;
+}
+
+int compile_file(const CompileArguments& arguments) {
+  const auto start = std::chrono::steady_clock::now();
+  const Kind& kind = kind_of(arguments);
+  const std::string file = output_of(arguments, kind);
+  NetworkProgram network = load_network_program(arguments.program, !kind.is_text());
+  network.name = !arguments.name.empty() ? arguments.name : file != "-" ? stem(file) : network.name;
+  std::optional<CompiledProgram> compiled;
+  if (!kind.text_of_graph) compiled = compile_network(network, arguments.program, kind.explain);
+  if (kind.text_of_graph)
+    write_text(file, kind.text_of_graph(network, find_target(arguments.program.target)));
+  else if (kind.text_of_kernels)
+    write_text(file, kind.text_of_kernels(*compiled));
+  else
+    emit_file(bake_weights(compiled->program), kind.binary, file);
+  if (file == "-") return kSuccess;
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  nlohmann::json made = json_of(kind, file, seconds.count());
+  if (compiled) add_program(made, *compiled);
+  if (arguments.json)
+    fmt::print("{}\n", made.dump(2));
+  else
+    print_text(made, kind.summary);
   return kSuccess;
 }
 
 CommandAction add_options(CLI::App& command) {
   auto arguments = std::make_shared<CompileArguments>();
-  command
-      .add_option("MODEL", arguments->program.model,
-                  "a name of the zoo, net.ag, or net.cpp[:function]")
-      ->required();
+  add_program_options(command, arguments->program);
   command.add_option("-o,--output", arguments->output,
                      "the file; its ending says what it is; '-' prints text");
   std::string kinds;
   for (const Kind& kind : kKinds) kinds += (kinds.empty() ? "" : ", ") + std::string(kind.name);
   command.add_option("--emit", arguments->emit, "what to write: " + kinds + " (so)");
-  command.add_option("--name", arguments->program.name,
+  command.add_option("--name", arguments->name,
                      "of the library's functions (as the file is called)");
-  add_program_options(command, arguments->program);
   command.add_flag("--json", arguments->json, "prints the result as JSON");
-  return [arguments] { return run(*arguments); };
+  return [arguments] { return compile_file(*arguments); };
 }
 
 }  // namespace
@@ -144,7 +227,8 @@ CommandAction add_options(CLI::App& command) {
 const Command compile{"compile", "compile a network into a library, program or text", add_options,
                       "  argent compile resnet20_cifar --weights resnet20.th -o resnet20.so\n"
                       "  argent compile net.cpp:make_net --target x86-64-v3 --batch 1,8,32\n"
-                      "  argent compile lenet5 --seed 0 --emit exe -o lenet5\n"
-                      "  argent compile lenet5 --emit kernels -o -"};
+                      "  argent compile lenet5 --emit exe -o lenet5\n"
+                      "  argent compile lenet5 --emit kernels\n"
+                      "  argent compile lenet5 --emit asm -o lenet5.s"};
 
 }  // namespace ag::commands

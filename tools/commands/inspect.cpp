@@ -6,6 +6,7 @@
 #include "ir/print.h"
 #include "tools/command.h"
 #include "tools/network.h"
+#include "tools/whole_number.h"
 
 namespace ag::commands {
 namespace {
@@ -91,9 +92,9 @@ CommandAction add_options(CLI::App& command) {
   auto options = std::make_shared<InspectOptions>();
   command.add_option("MODEL", options->model, "a name of the zoo, net.ag, or net.cpp[:function]")
       ->required();
-  command.add_option("--batch", options->network.batch, "batch size")->check(CLI::PositiveNumber);
+  command.add_option("--batch", options->network.batch, "batch size")->check(whole_number());
   command.add_option("--classes", options->network.classes, "classes of a zoo network")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number());
   command.add_option("--input-shape", options->network.shape,
                      "input of a C++ function of a tensor, as in 1,3,32,32");
   command.add_option("--weights", options->network.weights,

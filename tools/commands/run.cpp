@@ -1,15 +1,16 @@
-// argent run: a network on arrays from files.
+// argent run: arrays in files through a network, once.
 #include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "frontend/weights/npy.h"
 #include "tools/command.h"
+#include "tools/named_file.h"
 #include "tools/program.h"
 
 namespace ag::commands {
 namespace {
 
-struct RunArguments {
+struct RunOptions {
   ProgramOptions program;
   std::vector<std::string> inputs, outputs;
   std::string entry;
@@ -17,35 +18,54 @@ struct RunArguments {
   bool json = false;
 };
 
-bool takes(const argent_entry_info& entry, const std::vector<Array>& inputs) {
-  if (entry.input_count != inputs.size()) return false;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (type_of(*entry.inputs[i]) != inputs[i].type()) return false;
+using Infos = std::span<const argent_tensor_info* const>;
+
+Infos inputs_of(const argent_entry_info& entry) { return {entry.inputs, entry.input_count}; }
+Infos outputs_of(const argent_entry_info& entry) { return {entry.outputs, entry.output_count}; }
+
+// The arrays for an entry's inputs, in order.
+std::vector<Array> read_inputs(const argent_entry_info& entry, const RunOptions& options) {
+  const std::vector<std::string> files = files_of(inputs_of(entry), options.inputs, "input");
+  std::vector<Array> arrays;
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (files[i].empty()) {
+      throw CompileError(fmt::format("input '{}' has no file", entry.inputs[i]->name))
+          .help(fmt::format("--input {}=FILE.npy, of type {}", entry.inputs[i]->name,
+                            to_string(type_of(*entry.inputs[i]))));
+    }
+    arrays.push_back(read_npy(files[i]));
+  }
+  return arrays;
+}
+
+bool fits(const argent_entry_info& entry, std::span<const Array> inputs) {
+  for (uint32_t i = 0; i < entry.input_count; ++i)
+    if (inputs[i].type() != type_of(*entry.inputs[i])) return false;
   return true;
 }
 
-std::string inputs_text(const argent_entry_info& entry) {
-  std::string text;
-  for (uint32_t i = 0; i < entry.input_count; ++i)
-    text += (i ? ", " : "") + to_string(type_of(*entry.inputs[i]));
-  return text;
-}
-
-// The entry named, or the one that takes these inputs.
-int entry_for(const LoadedProgram& program, const std::string& name,
-              const std::vector<Array>& inputs) {
-  if (!name.empty()) return program.entry_index(name);
+// The entry that is asked for, else the first that the inputs fit, else the first, whose refusal
+// then says what does not fit.
+int choose_entry(const LoadedProgram& program, const RunOptions& options) {
+  if (!options.entry.empty()) return program.entry_index(options.entry);
   const argent_library& library = program.library();
-  std::string given, known;
-  for (uint32_t i = 0; i < library.entry_count; ++i) {
-    if (takes(library.entries[i], inputs)) return static_cast<int>(i);
-    known += fmt::format("{}{} takes {}", i ? "; " : "", library.entries[i].name,
-                         inputs_text(library.entries[i]));
+  for (uint32_t i = 0; library.entry_count > 1 && i < library.entry_count; ++i) {
+    const argent_entry_info& entry = library.entries[i];
+    if (entry.input_count == options.inputs.size() && fits(entry, read_inputs(entry, options)))
+      return static_cast<int>(i);
   }
-  for (const Array& input : inputs) given += (given.empty() ? "" : ", ") + to_string(input.type());
-  throw CompileError(fmt::format("run: no entry takes {}", given)).help(known);
+  return 0;
 }
 
+// A network is compiled for the batch of its first input.
+void take_batch(RunOptions& options) {
+  const std::string& model = options.program.model;
+  if (is_library(model) || model.ends_with(".ag") || !options.program.batch.empty()) return;
+  const Array input = read_npy(file_in(options.inputs[0]));
+  if (!input.shape().empty() && input.shape()[0] > 0) options.program.batch = {input.shape()[0]};
+}
+
+// The first values, for outputs without a file.
 std::string sample_text(const Array& array) {
   constexpr int64_t kShown = 8;
   std::string text;
@@ -54,66 +74,56 @@ std::string sample_text(const Array& array) {
   return array.count() > kShown ? text + " …" : text;
 }
 
-void report(const argent_entry_info& entry, const std::vector<Array>& results, double seconds,
-            const RunArguments& arguments) {
-  nlohmann::json outputs = nlohmann::json::array();
-  for (size_t i = 0; i < results.size(); ++i) {
-    const std::string name = entry.outputs[i]->name, type = to_string(results[i].type());
-    const std::string file = i < arguments.outputs.size() ? arguments.outputs[i] : "";
-    if (!file.empty()) write_npy(file, results[i]);
-    outputs.push_back({{"name", name}, {"type", type}, {"file", file}});
-    if (arguments.json) continue;
-    fmt::print("{}: {}{}\n", name, type, file.empty() ? sample_text(results[i]) : " in " + file);
+void report(const argent_entry_info& entry, const std::vector<Array>& outputs,
+            const std::vector<std::string>& files, double seconds, bool json) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (size_t i = 0; i < files.size(); ++i) {
+    const std::string name = entry.outputs[i]->name, type = to_string(outputs[i].type());
+    rows.push_back({{"name", name}, {"type", type}, {"file", files[i]}});
+    if (json) continue;
+    fmt::print("{}: {}{}\n", name, type,
+               files[i].empty() ? sample_text(outputs[i]) : " in " + files[i]);
   }
-  if (arguments.json) {
-    nlohmann::json result = {{"entry", entry.name}, {"seconds", seconds}, {"outputs", outputs}};
-    fmt::print("{}\n", result.dump(2));
-  }
+  if (!json) return;
+  nlohmann::json result = {{"entry", entry.name}, {"seconds", seconds}, {"outputs", rows}};
+  fmt::print("{}\n", result.dump(2));
 }
 
-int run_command(RunArguments arguments) {
-  std::vector<Array> inputs;
-  for (const std::string& file : arguments.inputs) inputs.push_back(read_npy(file));
-  if (arguments.program.batch.empty() && !inputs[0].shape().empty() && inputs[0].shape()[0] > 0 &&
-      !arguments.program.model.ends_with(".ag"))
-    arguments.program.batch = {inputs[0].shape()[0]};
-  std::shared_ptr<LoadedProgram> program = load_program(arguments.program);
-  const int index = entry_for(*program, arguments.entry, inputs);
+int run_network(RunOptions options) {
+  take_batch(options);
+  const std::shared_ptr<LoadedProgram> program = load_program(options.program);
+  const int index = choose_entry(*program, options);
   const argent_entry_info& entry = program->library().entries[index];
-  if (arguments.outputs.size() > entry.output_count) {
-    throw CompileError(fmt::format("run: {} output files are given, but {} has {} outputs",
-                                   arguments.outputs.size(), entry.name, entry.output_count));
-  }
-  ProgramInstance instance = program->instance(arguments.threads);
+  const std::vector<std::string> files = files_of(outputs_of(entry), options.outputs, "output");
+  const std::vector<Array> inputs = read_inputs(entry, options);
+  ProgramInstance instance = instance_of(*program, options.program, options.threads);
   const auto start = std::chrono::steady_clock::now();
-  std::vector<Array> results = instance.run(index, inputs);
+  const std::vector<Array> outputs = instance.run(index, inputs);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report(entry, results, seconds.count(), arguments);
+  for (size_t i = 0; i < files.size(); ++i)
+    if (!files[i].empty()) write_npy(files[i], outputs[i]);
+  report(entry, outputs, files, seconds.count(), options.json);
   return kSuccess;
 }
 
 CommandAction add_options(CLI::App& command) {
-  auto arguments = std::make_shared<RunArguments>();
-  command
-      .add_option("MODEL", arguments->program.model,
-                  "a library of argent compile (.so), a name of the zoo, net.ag, or "
-                  "net.cpp[:function]")
+  auto options = std::make_shared<RunOptions>();
+  add_program_or_library_options(command, options->program);
+  command.add_option("-i,--input", options->inputs, "x.npy, or NAME=x.npy; once per input")
       ->required();
-  command.add_option("-i,--input", arguments->inputs, "a .npy file for each input, in order")
-      ->required();
-  command.add_option("-o,--output", arguments->outputs, "a .npy file for each output, in order");
-  command.add_option("--entry", arguments->entry, "entry point (the first that takes the inputs)");
-  command.add_option("--threads", arguments->threads, "threads to run with")
-      ->check(CLI::Range(1, ARGENT_MAX_THREADS));
-  add_program_options(command, arguments->program);
-  command.add_flag("--json", arguments->json, "prints entry, time and outputs as JSON");
-  return [arguments] { return run_command(*arguments); };
+  command.add_option("-o,--output", options->outputs, "y.npy, or NAME=y.npy; once per output");
+  command.add_option("--entry", options->entry,
+                     "function of the library (the first whose inputs fit)");
+  add_threads_option(command, options->threads);
+  command.add_flag("--json", options->json, "prints what was written as JSON");
+  return [options] { return run_network(*options); };
 }
 
 }  // namespace
 
-const Command run{"run", "run a network on .npy files", add_options,
-                  "  argent run lenet5.so --input x.npy --output y.npy\n"
-                  "  argent run resnet20_cifar --weights resnet20.th --input x.npy"};
+const Command run{"run", "arrays in .npy files through a network", add_options,
+                  "  argent run resnet20.so --input image.npy --output logits.npy\n"
+                  "  argent run lenet5 --weights lenet5.safetensors --input x.npy --output y.npy\n"
+                  "  argent run pair.ag --input left=a.npy --input right=b.npy --output y.npy"};
 
 }  // namespace ag::commands
