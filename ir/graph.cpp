@@ -18,7 +18,9 @@ void check_arity(const OpDef& op, size_t count) {
 void check_sizes(const OpDef& op, const Node& node) {
   for (const TensorType& type : node.types) {
     std::string problem = size_problem(type);
-    if (!problem.empty()) throw CompileError(fmt::format("{}: {}", op.name, problem));
+    if (problem.empty()) continue;
+    throw CompileError(fmt::format("{}: {}", op.name, problem))
+        .help("use a smaller batch or image, or check the shapes");
   }
 }
 
