@@ -272,7 +272,7 @@ constinit const OpDef sigmoid = unary(
     [](GradContext& g) { g.dx(0, g.dy() * g.y() * (1.0 - g.y())); }, false);
 constinit const OpDef relu = unary(
     "relu", Accepts::floats, eval_unary<relu_of>,
-    [](GradContext& g) { g.dx(0, ag::select(ag::greater(g.x(), 0.0), g.dy(), 0.0)); }, true);
+    [](GradContext& g) { g.dx(0, ag::select(ag::greater(g.y(), 0.0), g.dy(), 0.0)); }, true);
 constinit const OpDef floor =
     unary("floor", Accepts::floats, eval_unary<std::floor>, nullptr, true);
 constinit const OpDef ceil = unary("ceil", Accepts::floats, eval_unary<std::ceil>, nullptr, true);
