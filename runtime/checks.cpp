@@ -18,9 +18,14 @@ constexpr DTypeRow kDTypes[] = {{"f64", 8}, {"f32", 4}, {"f16", 2}, {"bf16", 2},
                                 {"u16", 2}, {"u8", 1},  {"bool", 1}};
 constexpr uint32_t kDTypeCount = sizeof kDTypes / sizeof kDTypes[0];
 
-// "[1,3,224,224]", cut where the room ends.
+// "[1,3,224,224]", cut where the room ends. A rank that no tensor has is not believed, and no
+// extents are read.
 struct ShapeText {
   ShapeText(const int64_t* shape, uint32_t rank) {
+    if (rank > kMaxRank) {
+      snprintf(text, sizeof text, "of rank %u", rank);
+      return;
+    }
     int used = snprintf(text, sizeof text, "[");
     for (uint32_t i = 0; i < rank && used < static_cast<int>(sizeof text) - 24; ++i) {
       used += snprintf(text + used, sizeof text - static_cast<size_t>(used), "%s%lld", i ? "," : "",

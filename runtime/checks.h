@@ -5,6 +5,9 @@
 
 namespace ag::rt {
 
+// No tensor of a compiled program has more dimensions (codegen/link checks it).
+inline constexpr uint32_t kMaxRank = 16;
+
 // "f32" …; "?" for a number that is no dtype.
 const char* dtype_name(uint32_t dtype);
 

@@ -32,8 +32,6 @@ int64_t offset_of(const TensorRecord& record, const int64_t* indices) {
   return offset;
 }
 
-inline constexpr uint32_t kMaxRank = 16;
-
 // Copies between a stored tensor and row-major memory.
 void transfer(const argent_tensor_info& info, const TensorRecord& record, uint8_t* stored,
               uint8_t* dense, Direction direction) {

@@ -1,14 +1,17 @@
 // Steps that the runtime does itself.
 #include <cstring>
 
+#include "runtime/checks.h"
 #include "runtime/instance.h"
 
 namespace {
 
+using ag::rt::kMaxRank;
+
 // Calls visit(first byte of row …) for every innermost row of a box: Halide order, innermost first.
 template <class Visit>
 void for_each_row(const halide_dimension_t* dims, int32_t dimensions, Visit visit) {
-  int32_t index[16] = {};
+  int32_t index[kMaxRank] = {};
   for (;;) {
     int64_t elements = 0;
     for (int32_t d = 1; d < dimensions; ++d) elements += int64_t{index[d]} * dims[d].stride;

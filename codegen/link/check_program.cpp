@@ -5,6 +5,7 @@
 
 #include "codegen/link/buffer_span.h"
 #include "ir/diagnostics.h"
+#include "runtime/checks.h"
 
 namespace ag {
 namespace {
@@ -23,7 +24,8 @@ class Checker {
 
   void check() {
     check_name();
-    for (size_t i = 0; i < program_.tensors.size(); ++i) check_tensor(program_.tensors[i]);
+    for (const plan::Tensor& tensor : program_.tensors) check_tensor(tensor);
+    for (const Buffer& buffer : program_.buffers) check_rank("a buffer", buffer.dims.size());
     for (const plan::Entry& entry : program_.entries) {
       check_steps(entry.name, entry.steps, entry.arena_bytes);
     }
@@ -42,7 +44,12 @@ class Checker {
     if (!valid) internal_error("program name '{}' is no C identifier", name);
   }
 
+  void check_rank(const std::string& name, size_t rank) const {
+    if (rank > rt::kMaxRank) internal_error("{} has rank {}, over {}", name, rank, rt::kMaxRank);
+  }
+
   void check_tensor(const plan::Tensor& tensor) const {
+    check_rank(tensor.name, tensor.shape.size());
     const bool stored = tensor.role == plan::Role::parameter || tensor.role == plan::Role::state;
     const bool dropped = tensor.buffer < 0 && program_.prepared;  // by bake_weights
     if (!stored || dropped) return;

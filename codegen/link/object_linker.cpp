@@ -139,7 +139,8 @@ T expect(llvm::Expected<T> value, const char* action) {
   internal_error("{}: {}", action, llvm::toString(value.takeError()));
 }
 
-void add_name(llvm::objcopy::NameMatcher& matcher, const std::string& symbol) {
+// The matcher refers to the symbol's text.
+void add_name(llvm::objcopy::NameMatcher& matcher, llvm::StringRef symbol) {
   auto pattern = llvm::objcopy::NameOrPattern::create(symbol, llvm::objcopy::MatchStyle::Literal,
                                                       [](llvm::Error error) { return error; });
   if (auto error = matcher.addMatcher(std::move(pattern))) {
