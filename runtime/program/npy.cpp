@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "runtime/checks.h"
 #include "runtime/instance.h"
 
 namespace ag::rt {
@@ -86,7 +85,7 @@ bool parse_shape(const char* text, NpyTensor* result) {
     char* end;
     errno = 0;
     const long long extent = strtoll(text, &end, 10);
-    if (end == text || errno != 0 || extent < 0 || rank == kNpyMaxRank) return false;
+    if (end == text || errno != 0 || extent < 0 || rank == kMaxRank) return false;
     if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(extent), &bytes)) return false;
     result->shape[rank++] = extent;
     text = end;

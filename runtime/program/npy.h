@@ -2,15 +2,14 @@
 #pragma once
 
 #include "runtime/argent_abi.h"
+#include "runtime/checks.h"
 
 namespace ag::rt {
-
-inline constexpr uint32_t kNpyMaxRank = 16;
 
 // A tensor read from a file; free it with free_npy.
 struct NpyTensor {
   argent_tensor tensor;
-  int64_t shape[kNpyMaxRank];
+  int64_t shape[kMaxRank];
 };
 
 // Both return false and leave one line in `message` (of ARGENT_MESSAGE_BYTES) when something is
