@@ -1,0 +1,106 @@
+// Whole networks, forward and as training steps: compiled kernels against the interpreter.
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "deploy/compile.h"
+#include "frontend/init/draw.h"
+#include "frontend/zoo/zoo.h"
+#include "ir/interpret.h"
+#include "ir/ops/leaf.h"
+#include "train/training_step.h"
+
+using namespace ag;
+
+namespace {
+
+// Values in [-1, 1) that differ from element to element; class numbers where integers are wanted.
+Array sample(const TensorType& type, int64_t seed) {
+  Array array(type.dtype, type.shape);
+  for (int64_t i = 0; i < array.count(); ++i) {
+    const int64_t number = (i * 7919 + seed * 104729) % 2003;
+    if (is_float(type.dtype))
+      array.set_double(i, static_cast<double>(number) / 1001.5 - 1);
+    else
+      array.set_int(i, number % 10);
+  }
+  return array;
+}
+
+// A first value that is neither 0 nor 1 everywhere, so that every operand counts.
+Array first_value(const Parameter& parameter, int64_t seed) {
+  Array array = draw(parameter, 1);
+  if (parameter.initial.scheme != InitialScheme::constant || !is_float(array.dtype())) return array;
+  Array noise = sample(array.type(), seed);
+  const bool is_square = parameter.name.find("_sq.") != std::string::npos;
+  for (int64_t i = 0; i < array.count(); ++i) {
+    const double small = 0.05 * noise.get_double(i);
+    array.set_double(i, array.get_double(i) + (is_square ? std::fabs(small) : small));
+  }
+  return array;
+}
+
+double relative_error(const Array& found, const ReferenceTensor& wanted) {
+  REQUIRE(found.count() == wanted.count());
+  double largest = 1e-30, worst = 0;
+  for (int64_t i = 0; i < wanted.count(); ++i) {
+    double gap = std::fabs(found.get_double(i) - wanted.number(i));
+    worst = std::isnan(gap) ? INFINITY : std::max(worst, gap);
+    largest = std::max(largest, std::fabs(wanted.number(i)));
+  }
+  return worst / largest;
+}
+
+void check_compiled(const Graph& graph, const std::vector<Parameter>& parameters) {
+  Bindings bindings;
+  WeightMap weights;
+  std::vector<Array> inputs;
+  for (const Parameter& parameter : parameters) {
+    Array value = first_value(parameter, static_cast<int64_t>(weights.size()));
+    bindings.emplace(parameter.name, ReferenceTensor::from(value));
+    weights.emplace(parameter.name, std::move(value));
+  }
+  for (Value leaf : graph.leaves(ops::input)) {
+    inputs.push_back(sample(graph.type(leaf), static_cast<int64_t>(inputs.size()) + 1));
+    bindings.emplace(graph.leaf_name(leaf), ReferenceTensor::from(inputs.back()));
+  }
+  std::vector<ReferenceTensor> wanted = interpret(graph, bindings);
+  CompiledGraph compiled = compile(graph, weights);
+  std::vector<Array> results = compiled(std::span<const Array>(inputs));
+  size_t result = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const Output& output = graph.outputs()[i];
+    CAPTURE(output.name);
+    Array found = output.updates ? compiled.instance().get(output.name) : results.at(result++);
+    CHECK(relative_error(found, wanted[i]) < 2e-4);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("networks compiled for inference equal the interpreter") {
+  for (const char* name :
+       {"fc_baseline", "lenet5", "simple_cnn", "temporal_cnn", "volume_cnn", "resnet20_cifar"}) {
+    CAPTURE(std::string(name));
+    Model model = zoo_model(name, 3);
+    check_compiled(model.forward(), model.parameters());
+  }
+}
+
+TEST_CASE("training steps equal the interpreter: loss, parameters and all state") {
+  struct Row {
+    const char* name;
+    Optimizer optimizer;
+  };
+  const Row rows[] = {
+      {"lenet5", adamw(1e-2)},
+      {"simple_cnn", sgd(0.1, {.momentum = 0.9, .weight_decay = 1e-3, .nesterov = true})},
+      {"temporal_cnn", sgd(0.1, {.momentum = 0.9})},
+      {"volume_cnn", adam(1e-2)},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(std::string(row.name));
+    TrainingStep step = training_step(zoo_model(row.name, 3), {.optimizer = row.optimizer});
+    check_compiled(step.graph, step.parameters);
+  }
+}
