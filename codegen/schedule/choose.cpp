@@ -29,12 +29,8 @@ Schedule choose_reduction(const KernelView& kernel) {
 }
 
 constexpr Choice kCpuChoices[] = {
-    {"conv", choose_conv},
-    {"matmul", choose_matmul},
-    {"pointwise", choose_pointwise},
-    {"reduction", choose_reduction},
-    {"window", choose_pointwise},
-    {"gather", choose_pointwise},
+    {"conv", choose_conv},           {"matmul", choose_matmul},    {"pointwise", choose_pointwise},
+    {"reduction", choose_reduction}, {"window", choose_pointwise}, {"gather", choose_pointwise},
 };
 
 }  // namespace

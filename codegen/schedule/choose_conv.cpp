@@ -133,9 +133,7 @@ class DirectChooser {
     DirectTile best;
     for (int64_t k : divisors(blocks_, 4)) {
       for (int64_t x = 1; x <= std::min<int64_t>(width_, 32); ++x) {
-        for (int64_t y = 1; y <= (phase > 1 ? 1 : std::min<int64_t>(height_, 4)); ++y) {
-          consider({x, y, k}, phase, best);
-        }
+        for (int64_t y : divisors(height_, phase > 1 ? 1 : 4)) consider({x, y, k}, phase, best);
       }
     }
     return best;
@@ -156,7 +154,9 @@ class DirectChooser {
       if (unroll == 0 && (depthwise_ || phase > 1)) break;
       tile.unroll_taps = unroll;
       const TileStep step = tile_step(tile, unroll == 0 ? 1 : taps_x, phase);
-      if (step.registers > conv_.kernel.target.vector_registers) continue;
+      if (!fits_registers(conv_.kernel.target, step.accumulators, step.vectors, unroll > 0)) {
+        continue;
+      }
       tile.cost = cost_of(step);
       if (tile.cost < best.cost) best = tile;
     }
@@ -173,9 +173,9 @@ class DirectChooser {
     TileStep step;
     step.multiply_adds = static_cast<double>(accumulators * hits);
     step.chain = static_cast<double>(hits);
-    const int64_t weights = tile.k * vectors_ * taps_x;
-    step.loads = static_cast<double>(weights + inputs * (depthwise_ ? tile.k * vectors_ : 1));
-    step.registers = accumulators + weights + 1;
+    step.vectors = static_cast<double>(tile.k * vectors_ * taps_x);
+    step.broadcasts = static_cast<double>(inputs * (depthwise_ ? tile.k * vectors_ : 1));
+    step.accumulators = static_cast<double>(accumulators);
     step.used = used_part(width_, tile.x) * used_part(height_, tile.y);
     return step;
   }
@@ -267,7 +267,10 @@ class BackwardWeightsChooser {
             if (positions[last] % unroll != 0 || (unroll > 1 && x == 1)) continue;
             Tile tile{x, i, k, unroll};
             const TileStep step = tile_step(tile, last);
-            if (step.registers > conv_.kernel.target.vector_registers) continue;
+            const bool shares = unroll > 1;
+            if (!fits_registers(conv_.kernel.target, step.accumulators, step.vectors, shares)) {
+              continue;
+            }
             tile.cost = cost_of(step);
             if (tile.cost < best.cost) best = tile;
           }
@@ -286,8 +289,9 @@ class BackwardWeightsChooser {
     // Along x the roles are swapped: the gradient's positions are the taps.
     const int64_t inputs = distinct_inputs(tile.x, conv_.spec.stride[last], tile.unroll_x,
                                            conv_.spec.rhs_dilation[last]);
-    step.loads = static_cast<double>(gradients + tile.i * inputs);
-    step.registers = accumulators + gradients + 1;
+    step.vectors = static_cast<double>(gradients);
+    step.broadcasts = static_cast<double>(tile.i * inputs);
+    step.accumulators = static_cast<double>(accumulators);
     return step;
   }
 

@@ -49,16 +49,17 @@ struct Tile {
   double cost = 1e30;
 };
 
-Tile choose_tile(int64_t rows, int64_t columns, int64_t lanes, int64_t registers) {
+Tile choose_tile(int64_t rows, int64_t columns, int64_t lanes, const Target& target) {
   Tile best;
   for (int64_t m = 1; m <= std::min<int64_t>(rows, 28); ++m) {
     for (int64_t n = 1; n <= 8 && n * lanes <= columns; ++n) {
       TileStep step;
       step.multiply_adds = static_cast<double>(m * n);
-      step.loads = static_cast<double>(m + n);
-      step.registers = m * n + n + 1;
+      step.vectors = static_cast<double>(n);
+      step.broadcasts = static_cast<double>(m);
+      step.accumulators = static_cast<double>(m * n);
       step.used = used_part(rows, m) * used_part(columns, n * lanes);
-      if (step.registers > registers) continue;
+      if (!fits_registers(target, step.accumulators, step.vectors, false)) continue;
       const Tile tile{m, n, cost_of(step)};
       if (tile.cost < best.cost) best = tile;
     }
@@ -79,7 +80,7 @@ Schedule choose_matmul(const KernelView& kernel) {
   const Shape& shape = node->types[0].shape;
   const int64_t rows = shape[shape.size() - 2], columns = shape.back();
   const int64_t lanes = lanes_for(kernel.target, node->types[0].dtype, columns);
-  const Tile tile = choose_tile(rows, columns, lanes, kernel.target.vector_registers);
+  const Tile tile = choose_tile(rows, columns, lanes, kernel.target);
   const double panels = static_cast<double>(element_count(shape) / (rows * columns)) *
                         static_cast<double>((columns + tile.n * lanes - 1) / (tile.n * lanes));
   const double row = flops / (panels * static_cast<double>(rows));

@@ -12,21 +12,33 @@ namespace ag {
 // One step of a tile's innermost loop, in vector instructions.
 struct TileStep {
   double multiply_adds = 0;
-  double loads = 0;       // vectors of weights and broadcasts
-  double chain = 1;       // multiply-adds one after another on the same accumulator
-  int64_t registers = 0;  // accumulators, vectors of weights, one broadcast
-  double used = 1;        // part of the tiles' positions that are needed
+  double vectors = 0;       // loaded: weights, which stream from the second-level cache
+  double broadcasts = 0;    // loaded: inputs
+  double chain = 1;         // multiply-adds one after another on the same accumulator
+  double accumulators = 1;  // vectors
+  double used = 1;          // part of the tiles' positions that are needed
 };
 
 // Cycles per useful multiply-add. The machine starts two multiply-adds and two loads a cycle and
-// finishes a multiply-add after four; loads weigh a little on top, because the cache does not
-// always deliver two.
+// finishes a multiply-add after four; loads weigh a little on top, because the caches do not always
+// deliver two.
 inline double cost_of(const TileStep& step) {
-  constexpr double kPerCycle = 2, kLatency = 4, kLoadWeight = 0.1, kLoop = 0.5;
+  constexpr double kPerCycle = 2, kLatency = 4, kLoop = 0.5;
+  constexpr double kVectorWeight = 0.2, kBroadcastWeight = 0.1;
+  const double loads = step.vectors + step.broadcasts;
   const double cycles =
-      std::max({step.multiply_adds / kPerCycle, step.loads / kPerCycle, kLatency * step.chain}) +
-      kLoadWeight * step.loads + kLoop;
-  return cycles / (step.multiply_adds * step.used);
+      std::max({step.multiply_adds / kPerCycle, loads / kPerCycle, kLatency * step.chain}) +
+      kVectorWeight * step.vectors + kBroadcastWeight * step.broadcasts + kLoop;
+  // Between equals the larger tile: its start and end weigh less.
+  const double ends = 1 + 0.5 / step.accumulators;
+  return cycles * ends / (step.multiply_adds * step.used);
+}
+
+// Whether a tile stays in registers: its accumulators, the vectors of one step and a broadcast;
+// where broadcasts are shared by several multiply-adds some more are alive at a time.
+inline bool fits_registers(const Target& target, double accumulators, double vectors,
+                           bool shares_broadcasts) {
+  return accumulators + vectors + (shares_broadcasts ? 4 : 1) <= target.vector_registers;
 }
 
 // Part of ceil(extent / tile) tiles that is not beyond the extent.
