@@ -92,6 +92,7 @@ void add_index_cases(OpCases& table);
 void add_random_cases(OpCases& table);
 
 inline const std::vector<DType> kFloats{DType::f32, DType::f64};
+inline const std::vector<DType> kFloatsAndHalves{DType::f32, DType::f64, DType::f16, DType::bf16};
 inline const std::vector<DType> kNumbers{DType::f32, DType::f64, DType::i32, DType::i64, DType::u8};
 
 }  // namespace ag

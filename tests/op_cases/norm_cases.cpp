@@ -51,7 +51,7 @@ void add_norm_cases(OpCases& table) {
   }
   for (int axis : {0, 1, 2}) {
     std::string label = "axis" + std::to_string(axis);
-    table.push_back({"softmax", label, kFloats, [axis](CaseBuilder& b) {
+    table.push_back({"softmax", label, kFloatsAndHalves, [axis](CaseBuilder& b) {
                        b.result(softmax(b.operand({3, 5, 4}, -4, 4), axis));
                      }});
     table.push_back({"log_softmax", label, kFloats, [axis](CaseBuilder& b) {

@@ -32,7 +32,7 @@ constexpr UnaryRow kUnaryRows[] = {
 
 void add_unary(OpCases& table) {
   for (const UnaryRow& row : kUnaryRows) {
-    table.push_back({row.op, "odd", kFloats, [row](CaseBuilder& b) {
+    table.push_back({row.op, "odd", kFloatsAndHalves, [row](CaseBuilder& b) {
                        b.result(row.build(b.operand({3, 5, 7}, row.low, row.high)));
                      }});
   }
@@ -112,7 +112,7 @@ void add_binary(OpCases& table) {
                        b.result(row.build(x, b.operand({3, 5, 7}, row.low_b, row.high_b)));
                      }});
     if (!has_scalar_form(row)) continue;
-    table.push_back({row.op, "broadcast", kFloats, [row](CaseBuilder& b) {
+    table.push_back({row.op, "broadcast", kFloatsAndHalves, [row](CaseBuilder& b) {
                        Tensor x = b.operand({3, 1, 7}, row.low, row.high);
                        b.result(row.build(x, b.operand({5, 1}, row.low_b, row.high_b)));
                      }});
@@ -146,11 +146,12 @@ void add_cast(OpCases& table) {
                      },
                      differences});
   };
-  cast_row("to_i32", kFloats, DType::i32, -9, 9, false);
+  cast_row("halves_to_f32", {DType::f16, DType::bf16}, DType::f32, -9, 9, false);
+  cast_row("to_i32", kFloatsAndHalves, DType::i32, -9, 9, false);
   cast_row("to_u8", kFloats, DType::u8, 0, 200, false);
   cast_row("to_f32", {DType::f64}, DType::f32, -9, 9, false);
-  cast_row("to_bf16", kFloats, DType::bf16, -9, 9, false);
-  cast_row("to_f16", kFloats, DType::f16, -9, 9, false);
+  cast_row("to_bf16", {DType::f32, DType::f64, DType::f16}, DType::bf16, -9, 9, false);
+  cast_row("to_f16", {DType::f32, DType::f64, DType::bf16}, DType::f16, -9, 9, false);
   cast_row("integers_to_f32", {DType::i32, DType::u8, DType::i64, DType::boolean}, DType::f32, -9,
            9, true);
   cast_row("integers_to_bool", {DType::i32, DType::u8}, DType::boolean, -1, 1, true);

@@ -6,7 +6,9 @@ namespace ag {
 
 void add_view_cases(OpCases& table) {
   auto row = [&](const char* op, const char* label, std::function<void(CaseBuilder&)> build) {
-    table.push_back({op, label, kNumbers, std::move(build)});
+    std::vector<DType> dtypes = kNumbers;
+    dtypes.insert(dtypes.end(), {DType::f16, DType::bf16, DType::boolean});
+    table.push_back({op, label, dtypes, std::move(build)});
   };
   row("broadcast", "leading", [](CaseBuilder& b) {
     b.result(broadcast(b.operand({3}), {5, 3, 2}, {1}));

@@ -42,7 +42,7 @@ void add_averages(OpCases& table) {
   }
   for (const Shape& shape : {Shape{2, 3, 5, 7}, Shape{2, 5, 3}, Shape{1, 2, 3, 4, 2}}) {
     std::string label = std::to_string(shape.size() - 2) + "d";
-    table.push_back({"global_avg_pool", label, kFloats,
+    table.push_back({"global_avg_pool", label, kFloatsAndHalves,
                      [shape](CaseBuilder& b) { b.result(global_avg_pool(b.operand(shape))); }});
   }
   auto adaptive = [&](const char* label, Shape shape, Integers size) {
