@@ -1,5 +1,5 @@
-// Walks the table of op cases through the compiler: every row, in every dtype it has, forward and
-// gradient, equals the interpreter.
+// Walks the table of op cases through the compiler: every row, in every dtype it has, and its
+// gradient in the first of them, equals the interpreter.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -124,7 +124,9 @@ TEST_CASE("compiled rows and their gradients equal the interpreter") {
   };
   for (const OpCase& row : op_cases()) {
     for (DType dtype : row.dtypes) {
-      Run run{row.name() + "." + std::string(name_of(dtype)), build_gradient_case(row, dtype)};
+      bool first = dtype == row.dtypes[0];
+      Run run{row.name() + "." + std::string(name_of(dtype)),
+              first ? build_gradient_case(row, dtype) : build_case(row, dtype)};
       if (stored_values(run).empty())
         batch.push_back(std::move(run));
       else
