@@ -13,7 +13,8 @@ namespace {
 
 // Alphabetical; `argent --help` prints them in this order.
 const Command* const kCommands[] = {
-    &commands::compile, &commands::inspect, &commands::opt, &commands::run, &commands::zoo,
+    &commands::compile, &commands::convert, &commands::eval,  &commands::inspect,
+    &commands::opt,     &commands::run,     &commands::train, &commands::zoo,
 };
 
 std::string footer_of(const Command& command) {

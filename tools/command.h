@@ -26,9 +26,11 @@ namespace commands {
 
 extern const Command compile;
 extern const Command convert;
+extern const Command eval;
 extern const Command inspect;
 extern const Command opt;
 extern const Command run;
+extern const Command train;
 extern const Command zoo;
 
 }  // namespace commands

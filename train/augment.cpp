@@ -67,4 +67,13 @@ void ImageWriter::write(int64_t index, const Placement& placement, float* target
   }
 }
 
+Array network_input(const Dataset& dataset, const Normalisation& normalisation) {
+  const ImageWriter writer(dataset, normalisation);
+  Array images(DType::f32, dataset.images.shape());
+  const int64_t size = element_count(dataset.image_shape());
+  for (int64_t i = 0; i < dataset.count(); ++i)
+    writer.write(i, {}, images.as<float>().data() + i * size);
+  return images;
+}
+
 }  // namespace ag

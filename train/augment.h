@@ -45,4 +45,7 @@ class ImageWriter {
   std::vector<std::array<float, 256>> values_;  // per channel, of each byte
 };
 
+// All images as they are, normalised: f32[count, channels, height, width].
+Array network_input(const Dataset& dataset, const Normalisation& normalisation);
+
 }  // namespace ag

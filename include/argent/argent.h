@@ -11,6 +11,7 @@
 #include "frontend/optimizers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/diagnostics.h"
+#include "ir/file.h"
 #include "ir/graph.h"
 #include "ir/interpret.h"
 #include "ir/ops/activation.h"
@@ -32,8 +33,10 @@
 #include "train/batches.h"
 #include "train/checkpoint.h"
 #include "train/dataset.h"
+#include "train/evaluator.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/schedule.h"
+#include "train/trainer.h"
 #include "train/training_step.h"
 // IWYU pragma: end_exports

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""`argent train` and `argent eval` on the digits of the repository: learning, stopping and resuming
+to the same bytes, evaluation of networks and of compiled libraries.
+
+The program is found through the environment variable ARGENT, the data through ARGENT_DATA where a
+test needs more.
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+DIGITS = f"mnist:{SOURCE / 'data' / 'mnist-sample'}"
+
+
+class TrainCommands(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = pathlib.Path(scratch.name)
+
+    def start(self, *words):
+        return subprocess.Popen([os.environ["ARGENT"], *map(str, words)], cwd=self.folder,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def argent(self, *words, code=0):
+        process = self.start(*words)
+        output, errors = process.communicate()
+        self.assertEqual(process.returncode, code, output + errors)
+        return output if code == 0 else errors
+
+    def train(self, *words, code=0):
+        return self.argent("train", "fc_baseline", "--data", DIGITS, "--batch", 128, "--seed", 3,
+                           "--threads", 2, *words, code=code)
+
+    def saved(self, name):
+        return (self.folder / name).read_bytes()
+
+    def test_train_stop_resume_eval(self):
+        whole = json.loads(self.train("--epochs", 2, "--save", "whole.safetensors", "--json"))
+        self.assertEqual([row["epoch"] for row in whole["epochs"]], [1, 2])
+        self.assertEqual(whole["steps"], 2 * (17000 // 128))
+        self.assertGreater(whole["test_accuracy"], 93)
+
+        self.train("--epochs", 1, "--save", "one.safetensors", "--checkpoint", "run")
+        self.assertNotEqual(self.saved("one.safetensors"), self.saved("whole.safetensors"))
+        self.train("--epochs", 2, "--save", "two.safetensors", "--checkpoint", "run", "--resume")
+        self.assertEqual(self.saved("two.safetensors"), self.saved("whole.safetensors"))
+
+        result = json.loads(self.argent("eval", "fc_baseline", "--weights", "whole.safetensors",
+                                        "--data", DIGITS, "--json"))
+        self.assertEqual(result["images"], 1000)
+        self.assertAlmostEqual(result["accuracy"], whole["test_accuracy"], delta=0.11)
+        self.assertGreaterEqual(result["top5"], result["accuracy"])
+        self.argent("compile", "fc_baseline", "--weights", "whole.safetensors", "--batch", "64",
+                    "-o", "digits.so")
+        library = json.loads(self.argent("eval", "digits.so", "--data", DIGITS, "--json"))
+        self.assertAlmostEqual(library["accuracy"], result["accuracy"], delta=0.11)
+
+    def test_stopped_by_a_signal(self):
+        words = ("train", "fc_baseline", "--data", DIGITS, "--epochs", 40, "--batch", 128,
+                 "--checkpoint", "run", "--checkpoint-steps", 5)
+        process = self.start(*words)
+        checkpoint = self.folder / "run" / "checkpoint.safetensors"
+        for _ in range(1200):
+            if checkpoint.exists():
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate()
+        self.assertEqual(process.returncode, 1, errors)
+        self.assertIn("stopped after step", errors)
+        self.assertIn("the same command with --resume goes on from there", errors)
+        # A run killed without warning leaves the last checkpoint whole.
+        process = self.start(*words, "--resume")
+        time.sleep(0.5)
+        process.kill()
+        process.communicate()
+        data = checkpoint.read_bytes()
+        header = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+        end = max(entry["data_offsets"][1] for name, entry in header.items() if name[0] != "_")
+        self.assertEqual(len(data), 8 + int.from_bytes(data[:8], "little") + end)
+
+    def test_mistakes(self):
+        self.train("--epochs", 1, "--checkpoint", "run")
+        errors = self.train("--epochs", 2, "--checkpoint", "run", "--resume", "--lr", 0.5, code=1)
+        self.assertIn("was made with learning rate '0.001', but this run has '0.5'", errors)
+        errors = self.train("--resume", code=1)
+        self.assertIn("resume: no checkpoint folder is given", errors)
+        (self.folder / "run" / "checkpoint.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+        errors = self.train("--checkpoint", "run", "--resume", code=1)
+        self.assertIn("checkpoint.safetensors", errors)
+        errors = self.argent("eval", "fc_baseline", "--data", DIGITS, code=1)
+        self.assertIn("has no weights", errors)
+        errors = self.argent("eval", "resnet20_cifar", "--seed", 0, "--data", DIGITS, code=1)
+        self.assertIn("is not made for them", errors)
+        errors = self.argent("train", "resnet20_cifar", "--data", DIGITS, code=1)
+        self.assertIn("takes f32[64,3,32,32]", errors)
+
+    def test_published_weights(self):
+        """The published accuracies of two residual networks on all test images of CIFAR-10."""
+        data = os.environ.get("ARGENT_DATA")
+        if not data or not (pathlib.Path(data) / "cifar-10-batches-bin").exists():
+            print("skipped: needs CIFAR-10 and the networks' weights below ARGENT_DATA")
+            return
+        for network, weights, wanted in (("resnet20_cifar", "resnet20-12fca82f.th", 9173),
+                                         ("resnet32_cifar", "resnet32-d509ac18.th", 9263)):
+            with self.subTest(network):
+                result = json.loads(self.argent(
+                    "eval", network, "--weights", f"{data}/cifar10_resnets/{weights}", "--data",
+                    f"cifar10:{data}", "--threads", 2, "--json"))
+                self.assertEqual(result["images"], 10000)
+                self.assertLessEqual(abs(result["correct"] - wanted), 2, result)
+
+
+if __name__ == "__main__":
+    unittest.main()
