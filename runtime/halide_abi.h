@@ -1,5 +1,6 @@
 // The part of Halide's C ABI that kernels and the runtime share, in Halide 21's layout. Declared
-// here because a shipped library is built without Halide; the tests run Halide's kernels against it.
+// here because a shipped library is built without Halide; the tests run Halide's kernels against
+// it.
 #pragma once
 
 #include <cstddef>
