@@ -40,6 +40,7 @@ constexpr Pass kPasses[] = {
     {"fold_batch_norm", "inference batch norm into the weights of the convolution before it",
      run<fold_batch_norm>},
     {"expand", "write composites out in primitives", run_expand, kExpandParameters},
+    {"fast_variance", "variances over a batch in one reading", run<fast_variance>},
     {"fuse", "group primitives into kernels", run<fuse>},
 };
 

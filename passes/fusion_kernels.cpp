@@ -27,8 +27,10 @@ class KernelBuilder {
     }
     for (size_t k = 0; k < groups_.kernels.size(); ++k) emit(k);
     for (const Output& output : graph_.outputs()) {
-      if (output.updates) out_.add_update(output.name, values_.at(output.value));
-      else out_.add_output(output.name, values_.at(output.value));
+      if (output.updates)
+        out_.add_update(output.name, values_.at(output.value));
+      else
+        out_.add_output(output.name, values_.at(output.value));
     }
     return std::move(out_);
   }

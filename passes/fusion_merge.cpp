@@ -51,8 +51,10 @@ class Merger {
       for (Value operand : graph_.node(node).operands) {
         int source = operand.node;
         bool stored = groups_.is_root(source) || graph_.node(source).op->kind == OpKind::leaf;
-        if (stored) reads.insert(source);
-        else if (seen.insert(source).second) work.push_back(source);
+        if (stored)
+          reads.insert(source);
+        else if (seen.insert(source).second)
+          work.push_back(source);
       }
     }
     return reads;

@@ -131,7 +131,10 @@ class LayoutRewriter {
   Graph run() {
     const Graph& graph = copy_.from();
     for (int i = 0; i < graph.size(); ++i) {
-      if (graph.node(i).is(ops::kernel)) rewrite(i); else if (!copy_.has({i, 0})) copy_.node(i);
+      if (graph.node(i).is(ops::kernel))
+        rewrite(i);
+      else if (!copy_.has({i, 0}))
+        copy_.node(i);
     }
     return copy_.finish();
   }
