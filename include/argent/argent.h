@@ -18,6 +18,7 @@
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/index.h"
+#include "ir/ops/leaf.h"
 #include "ir/ops/loss.h"
 #include "ir/ops/norm.h"
 #include "ir/ops/pointwise.h"
