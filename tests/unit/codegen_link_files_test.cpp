@@ -171,6 +171,25 @@ TEST_CASE("a standalone program reads and writes .npy files") {
   CHECK(first == bytes_of(folder.file("net")));
 }
 
+TEST_CASE("a processor below the program's level is told so, one at the level runs it") {
+  if (shell("qemu-x86_64 --version").code != 0) {
+    MESSAGE("skipped: needs qemu-x86_64");
+    return;
+  }
+  const Folder folder;
+  const std::string nehalem = "qemu-x86_64 -cpu Nehalem ";
+  emit_file(tiny_program("plain", "x86-64-v2", 5), EmitKind::executable, folder.file("plain"));
+  check_program_file(nehalem + folder.file("plain"), folder);
+  for (const char* level : {"x86-64-v3", "x86-64-v4", "x86-64-v4+vnni+bf16"}) {
+    emit_file(tiny_program("wide", level, 5), EmitKind::executable, folder.file("wide"));
+    const Outcome outcome = shell(nehalem + folder.file("wide") + " --bench --entry add");
+    CHECK(outcome.code == 1);
+    CHECK(outcome.output == fmt::format("error: wide: compiled for {}, and this processor lacks "
+                                        "some of its instructions\n",
+                                        level));
+  }
+}
+
 TEST_CASE("aarch64 is cross-linked and runs under qemu") {
   const std::string qemu = "qemu-aarch64 -L /usr/aarch64-linux-gnu ";
   if (shell("qemu-aarch64 --version").code != 0 || LINK_KERNELS_AARCH64[0] == 0) {
