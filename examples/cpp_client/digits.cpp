@@ -1,5 +1,5 @@
 // Reads handwritten digits with a compiled LeNet-5:
-//   g++ -O2 digits.cpp -I. ./lenet5.so -Wl,-rpath,'$ORIGIN' -o digits
+// g++ -O2 digits.cpp -I. ./lenet5.so -Wl,-rpath,'$ORIGIN'
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
