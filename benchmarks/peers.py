@@ -3,8 +3,8 @@
 
     benchmarks/peers.py [--rounds N] [--threads 1,2] [--train-batch 128]
 
-Ours and the peers run in turn, round by round, in one session; the minimum of each is reported, with
-the FMA peak of this machine measured between rounds. Needs numpy, torch, onnx and onnxruntime (a
+Ours and the peers run in turn, round by round, in one session; the minimum of each is reported,
+with the FMA peak of this machine measured between rounds. Needs numpy, torch, onnx and onnxruntime (a
 venv of its own: pip install numpy torch onnx onnxruntime) and build/benchmarks/rounds. Prints a
 Markdown table, and JSON with --json.
 """
@@ -162,8 +162,8 @@ def main():
     print("|---|---|---|---|---|---|")
     for row in rows:
         name = f"{row['mode']}, batch {row['batch']}"
-        print(f"| {name} | {row['threads']} | {row['ms']['argent']:.2f} | {row['percent_of_peak']:.0f}"
-              f" | {row['ms'][row['fastest_peer']]:.2f} ({row['fastest_peer']})"
+        print(f"| {name} | {row['threads']} | {row['ms']['argent']:.2f}"
+              f" | {row['percent_of_peak']:.0f} | {row['ms'][row['fastest_peer']]:.2f} ({row['fastest_peer']})"
               f" | {row['speedup']:.2f} |")
 
 
