@@ -4,8 +4,8 @@
     benchmarks/peers.py [--rounds N] [--threads 1,2] [--train-batch 128]
 
 Ours and the peers run in turn, round by round, in one session; the minimum of each is reported,
-with the FMA peak of this machine measured between rounds. Needs numpy, torch, onnx and onnxruntime (a
-venv of its own: pip install numpy torch onnx onnxruntime) and build/benchmarks/rounds. Prints a
+with the FMA peak of this machine measured between rounds. Needs numpy, torch, onnx and onnxruntime
+(a venv of its own: pip install numpy torch onnx onnxruntime) and build/benchmarks/rounds. Prints a
 Markdown table, and JSON with --json.
 """
 import argparse
@@ -163,7 +163,8 @@ def main():
     for row in rows:
         name = f"{row['mode']}, batch {row['batch']}"
         print(f"| {name} | {row['threads']} | {row['ms']['argent']:.2f}"
-              f" | {row['percent_of_peak']:.0f} | {row['ms'][row['fastest_peer']]:.2f} ({row['fastest_peer']})"
+              f" | {row['percent_of_peak']:.0f}"
+              f" | {row['ms'][row['fastest_peer']]:.2f} ({row['fastest_peer']})"
               f" | {row['speedup']:.2f} |")
 
 
