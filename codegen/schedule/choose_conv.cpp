@@ -15,9 +15,11 @@ namespace {
 constexpr double kTaskFlops = 1e6;
 // Activations of one block of backward-weights: about what the first-level caches keep.
 constexpr int64_t kBlockBytes = 160 * 1024;
+constexpr int64_t kLeastPositions = 128;
 // Partial gradients of backward-weights, all together.
 constexpr int64_t kPartialBytes = 2 << 20;
 constexpr int64_t kMostTasks = 8;
+constexpr int64_t kTaskPositions = 512;
 
 // The convolution of a kernel, and how it is stored.
 struct ConvView {
@@ -222,12 +224,8 @@ class BackwardWeightsChooser {
     const Tile tile = choose_tile();
     const Shape& positions = conv_.extents.rhs;
     const int64_t height = positions.size() > 1 ? positions[positions.size() - 2] : 1;
-    const int64_t row_bytes = positions.back() * (conv_.extents.batch + conv_.extents.output) * 4;
-    const int64_t rows = largest_divisor(height, kBlockBytes / row_bytes);
     const int64_t tasks = partial_gradients();
-    const int64_t images = rows < height ? 1
-                                         : largest_divisor(conv_.extents.input / tasks,
-                                                           kBlockBytes / (row_bytes * height));
+    const auto [rows, images] = choose_block(height, conv_.extents.input / tasks);
     return {"conv_backward_weights",
             {{"tile_x", tile.x},
              {"tile_i", tile.i},
@@ -245,15 +243,38 @@ class BackwardWeightsChooser {
     double cost = 1e30;
   };
 
+  struct Block {
+    int64_t rows, images;
+  };
+
+  // What one pass over the gradient sums: as much as stays in cache, but enough positions that
+  // reading and writing the gradient weighs little.
+  Block choose_block(int64_t height, int64_t images) const {
+    const int64_t width = conv_.extents.rhs.back();
+    const int64_t row_bytes = width * (conv_.extents.batch + conv_.extents.output) * 4;
+    int64_t rows = largest_divisor(height, kBlockBytes / row_bytes);
+    if (rows * width < kLeastPositions) {
+      rows = divisor_from(height, (kLeastPositions + width - 1) / width);
+    }
+    if (rows < height) return {rows, 1};
+    const int64_t image = rows * width;
+    const int64_t in_cache = largest_divisor(images, kBlockBytes / (row_bytes * height));
+    if (in_cache * image >= kLeastPositions) return {rows, in_cache};
+    return {rows, divisor_from(images, (kLeastPositions + image - 1) / image)};
+  }
+
   static int64_t largest_divisor(int64_t n, int64_t most) {
     return divisors(n, std::max<int64_t>(most, 1)).back();
   }
 
-  // Images are shared out where the gradient is small: its tiles alone are too few tasks.
+  // Images are shared out where the gradient is small, so that its tiles alone are too few tasks,
+  // and each share sums enough positions to be worth a partial gradient.
   int64_t partial_gradients() const {
     if (conv_.flops() < 2 * kTaskFlops) return 1;
     const int64_t bytes = conv_.node.types[0].count() * 4;
-    return largest_divisor(conv_.extents.input, std::min(kMostTasks, kPartialBytes / bytes));
+    const int64_t positions = conv_.extents.input * element_count(conv_.extents.rhs);
+    return largest_divisor(conv_.extents.input, std::min({kMostTasks, kPartialBytes / bytes,
+                                                          positions / kTaskPositions}));
   }
 
   Tile choose_tile() const {
