@@ -5,6 +5,7 @@
 #include "tools/data_options.h"
 #include "tools/network.h"
 #include "tools/recipe.h"
+#include "tools/whole_number.h"
 #include "train/trainer.h"
 
 namespace ag::commands {
@@ -134,13 +135,13 @@ int run_command(const TrainArguments& arguments) {
 
 void add_recipe_options(CLI::App& command, Changes& changes) {
   command.add_option("--epochs", changes.epochs, "times through the training set")
-      ->check(CLI::PositiveNumber);
-  command.add_option("--batch", changes.batch, "images in a step")->check(CLI::PositiveNumber);
+      ->check(whole_number());
+  command.add_option("--batch", changes.batch, "images in a step")->check(whole_number());
   command.add_option("--optimizer", changes.optimizer, "sgd, adam or adamw");
-  command.add_option("--lr", changes.learning_rate, "learning rate")->check(CLI::NonNegativeNumber);
+  command.add_option("--lr", changes.learning_rate, "learning rate")->check(CLI::Range(0.0, 1e6));
   command.add_option("--momentum", changes.momentum, "of sgd")->check(CLI::Range(0.0, 1.0));
   command.add_option("--weight-decay", changes.weight_decay, "factor of the weight decay")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0.0, 1e6));
   command.add_option("--schedule", changes.schedule,
                      "constant, step:EVERY[:FACTOR], multi_step:E1,E2[:FACTOR], cosine, one_cycle; "
                      "warm_up:EPOCHS+ in front of one");
@@ -164,14 +165,14 @@ CommandAction add_options(CLI::App& command) {
   command.add_option("--weights", arguments->weights, "begin with these parameters");
   command.add_option("--seed", arguments->seed, "of first weights, order, augmentation, dropout");
   command.add_option("--threads", arguments->threads, "threads to run with (all processors)")
-      ->check(CLI::Range(1, ARGENT_MAX_THREADS));
+      ->check(whole_number(1, ARGENT_MAX_THREADS));
   command.add_option("--save", arguments->save, "writes the weights: .safetensors or .npz");
   command.add_option("--checkpoint", arguments->checkpoint,
                      "folder for the state of the run, written after each epoch");
   command
       .add_option("--checkpoint-steps", arguments->checkpoint_steps,
                   "writes it every so many steps too")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number());
   command.add_flag("--resume", arguments->resume, "goes on from the checkpoint");
   command.add_flag("--json", arguments->json, "prints the result as JSON");
   return [arguments] { return run_command(*arguments); };
