@@ -22,6 +22,11 @@ most=$((memory_kb / 1500000))
 [ "$most" -ge 1 ] || most=1
 [ "$jobs" -le "$most" ] || jobs=$most
 
-# %f of %t steps done, %P per cent, %e seconds gone, %W left.
-export NINJA_STATUS="[%f/%t] %P  %es, %W left  "
+# %f of %t steps done, %P per cent, %e seconds gone, %W left; a ninja older than ours, in a folder
+# that was configured by hand, does not know %P and %W.
+export NINJA_STATUS="[%f/%t]  %es  "
+ninja=$(sed -n 's/^CMAKE_MAKE_PROGRAM:[A-Z]*=//p' "$build/CMakeCache.txt")
+if [ "$ninja" -ef .venv/bin/ninja ]; then
+  NINJA_STATUS="[%f/%t] %P  %es, %W left  "
+fi
 exec .venv/bin/cmake --build "$build" -j "$jobs" ${@:+--target "$@"}
