@@ -24,6 +24,7 @@ struct Command {
 
 namespace commands {
 
+extern const Command bench;
 extern const Command compile;
 extern const Command convert;
 extern const Command eval;
