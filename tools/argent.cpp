@@ -13,8 +13,9 @@ namespace {
 
 // Alphabetical; `argent --help` prints them in this order.
 const Command* const kCommands[] = {
-    &commands::compile, &commands::convert, &commands::eval,  &commands::inspect,
-    &commands::opt,     &commands::run,     &commands::train, &commands::zoo,
+    &commands::bench,   &commands::compile, &commands::convert, &commands::eval,
+    &commands::explain, &commands::inspect, &commands::opt,     &commands::run,
+    &commands::train,   &commands::zoo,
 };
 
 std::string footer_of(const Command& command) {

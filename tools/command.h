@@ -28,6 +28,7 @@ extern const Command bench;
 extern const Command compile;
 extern const Command convert;
 extern const Command eval;
+extern const Command explain;
 extern const Command inspect;
 extern const Command opt;
 extern const Command run;
