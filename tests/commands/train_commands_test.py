@@ -35,7 +35,7 @@ class TrainCommands(unittest.TestCase):
         return output if code == 0 else errors
 
     def train(self, *words, code=0):
-        return self.argent("train", "fc_baseline", "--data", DIGITS, "--batch", 128, "--seed", 3,
+        return self.argent("train", "lenet5", "--data", DIGITS, "--batch", 128, "--seed", 3,
                            "--threads", 2, *words, code=code)
 
     def saved(self, name):
@@ -52,18 +52,18 @@ class TrainCommands(unittest.TestCase):
         self.train("--epochs", 2, "--save", "two.safetensors", "--checkpoint", "run", "--resume")
         self.assertEqual(self.saved("two.safetensors"), self.saved("whole.safetensors"))
 
-        result = json.loads(self.argent("eval", "fc_baseline", "--weights", "whole.safetensors",
+        result = json.loads(self.argent("eval", "lenet5", "--weights", "whole.safetensors",
                                         "--data", DIGITS, "--json"))
         self.assertEqual(result["images"], 1000)
         self.assertAlmostEqual(result["accuracy"], whole["test_accuracy"], delta=0.11)
         self.assertGreaterEqual(result["top5"], result["accuracy"])
-        self.argent("compile", "fc_baseline", "--weights", "whole.safetensors", "--batch", "64",
+        self.argent("compile", "lenet5", "--weights", "whole.safetensors", "--batch", "64",
                     "-o", "digits.so")
         library = json.loads(self.argent("eval", "digits.so", "--data", DIGITS, "--json"))
         self.assertAlmostEqual(library["accuracy"], result["accuracy"], delta=0.11)
 
     def test_stopped_by_a_signal(self):
-        words = ("train", "fc_baseline", "--data", DIGITS, "--epochs", 40, "--batch", 128,
+        words = ("train", "lenet5", "--data", DIGITS, "--epochs", 40, "--batch", 128,
                  "--checkpoint", "run", "--checkpoint-steps", 5)
         process = self.start(*words)
         checkpoint = self.folder / "run" / "checkpoint.safetensors"
