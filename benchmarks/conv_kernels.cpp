@@ -1,0 +1,192 @@
+// Convolution kernels by themselves, one thread, data in cache: ResNet-20's layers and ResNet-18's
+// 3x3 layers, forward and both backwards, with the default schedules. Each line gives the best of
+// many runs and its part of the FMA peak, which is measured between the runs.
+//
+//   taskset -c 0 conv_kernels [batch of the CIFAR layers, 8]
+//
+// Backward weights are measured with four times that batch, ResNet-18's too: with one image, which
+// nobody trains with, reading and writing the gradient is most of the work.
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "codegen/kernel/worker_pool.h"
+#include "codegen/plan/buffer_form.h"
+#include "codegen/schedule/choose.h"
+#include "codegen/schedule/layout_model.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/kernel.h"
+#include "ir/ops/leaf.h"
+#include "ir/print.h"
+#include "passes/halo.h"
+#include "tests/kernel_runner.h"
+#include "tools/fma_peak.h"
+
+using namespace ag;
+
+namespace {
+
+struct Layer {
+  std::string_view network;
+  int64_t batch, inputs, outputs, extent, taps, stride;
+
+  int64_t padding() const { return taps / 2; }
+  int64_t positions() const { return (extent + 2 * padding() - taps) / stride + 1; }
+  double flops() const {
+    return 2.0 * static_cast<double>(batch * inputs * outputs * taps * taps) *
+           static_cast<double>(positions() * positions());
+  }
+};
+
+// The three kernels of a layer; operands as autograd writes them.
+enum class Direction { forward, backward_data, backward_weights };
+constexpr std::string_view kDirectionNames[] = {"forward", "backward data", "backward weights"};
+
+Graph body_of(const Layer& l, Direction direction) {
+  Graph graph("body");
+  auto input = [&](const std::string& name, Shape shape) {
+    return Tensor(graph, graph.add_leaf(ops::input, name, f32(std::move(shape)), {}));
+  };
+  auto x = [&] { return input("x", {l.batch, l.inputs, l.extent, l.extent}); };
+  auto w = [&] { return input("w", {l.outputs, l.inputs, l.taps, l.taps}); };
+  auto dy = [&] { return input("dy", {l.batch, l.outputs, l.positions(), l.positions()}); };
+  auto around = [](int64_t low, int64_t high) { return Integers{low, high, low, high}; };
+  const Integers stride{l.stride, l.stride};
+  const int64_t low = l.padding(), last = (l.positions() - 1) * l.stride;
+  Tensor result;
+  if (direction == Direction::forward) {
+    Tensor image = x();
+    result = conv(image, w(), {.stride = stride, .padding = around(low, low)});
+  } else if (direction == Direction::backward_data) {
+    Tensor gradient = dy();
+    const int64_t before = l.taps - 1 - low;
+    result = conv(gradient, w(),
+                  {.padding = around(before, l.extent + l.taps - 2 - last - before),
+                   .lhs_dilation = stride,
+                   .dims = "nc,io->nc",
+                   .reverse = true});
+  } else {
+    Tensor image = x();
+    result = conv(image, dy(),
+                  {.padding = around(low, l.taps + last - l.extent - low),
+                   .rhs_dilation = stride,
+                   .dims = "cn,io->cn"});
+  }
+  graph.add_output("y", result.value());
+  return graph;
+}
+
+KernelRequest request_of(const Graph& body, const Target& target) {
+  const LayoutDemands wanted = CpuLayoutModel(target).demands(body, "conv");
+  const std::vector<Value> leaves = body_leaves(body);
+  KernelRequest request;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    const TensorType type = body.type(leaves[i]).with_layout(wanted.operands[i].value_or(Layout()));
+    request.operands.push_back(plan::form_of(type, halo_wanted(body, i)));
+  }
+  const TensorType& result = body.type(body.outputs()[0].value);
+  request.results.push_back(
+      plan::form_of(result.with_layout(wanted.results[0].value_or(Layout())), {}));
+  request.symbol = "kernel";
+  request.text = print(body, {.locations = false});
+  request.schedule =
+      choose_schedule({body, "conv", request.operands, request.results, target}).text();
+  request.target = target.name;
+  return request;
+}
+
+// Time on the processor: other programs' turns do not count.
+double thread_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+double best_seconds(KernelRunner& kernel, FmaPeak& peak) {
+  constexpr double kEnough = 0.15;
+  constexpr int kLeast = 10;
+  double best = 1e9, spent = 0;
+  for (int run = 0; run < kLeast || spent < kEnough; ++run) {
+    if (run % 4 == 0) peak.burst();
+    const double start = thread_seconds();
+    kernel.run();
+    const double time = thread_seconds() - start;
+    best = std::min(best, time);
+    spent += time;
+  }
+  return best;
+}
+
+void fill_operands(KernelRunner& kernel, const Graph& body) {
+  const std::vector<Value> leaves = body_leaves(body);
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    ReferenceTensor value(DType::f32, body.type(leaves[i]).shape);
+    for (size_t e = 0; e < value.floats.size(); ++e) {
+      value.floats[e] = static_cast<double>(e * 7919 % 1000) / 1000 - 0.5;
+    }
+    kernel.set_operand(i, value);
+  }
+}
+
+std::vector<Layer> layers(int64_t batch) {
+  return {{"ResNet-20", batch, 3, 16, 32, 3, 1},  {"ResNet-20", batch, 16, 16, 32, 3, 1},
+          {"ResNet-20", batch, 16, 32, 32, 3, 2}, {"ResNet-20", batch, 32, 32, 16, 3, 1},
+          {"ResNet-20", batch, 32, 64, 16, 3, 2}, {"ResNet-20", batch, 64, 64, 8, 3, 1},
+          {"ResNet-18", 1, 64, 64, 56, 3, 1},     {"ResNet-18", 1, 64, 128, 56, 3, 2},
+          {"ResNet-18", 1, 128, 128, 28, 3, 1},   {"ResNet-18", 1, 128, 256, 28, 3, 2},
+          {"ResNet-18", 1, 256, 256, 14, 3, 1},   {"ResNet-18", 1, 256, 512, 14, 3, 2},
+          {"ResNet-18", 1, 512, 512, 7, 3, 1}};
+}
+
+void measure(int64_t batch) {
+  struct Kernel {
+    Layer layer;
+    Direction direction;
+    Graph body;
+  };
+  std::vector<Kernel> kernels;
+  std::vector<KernelRequest> requests;
+  for (const Layer& layer : layers(batch)) {
+    for (Direction direction :
+         {Direction::forward, Direction::backward_data, Direction::backward_weights}) {
+      if (layer.inputs == 3 && direction == Direction::backward_data) continue;  // never needed
+      Layer shape = layer;
+      if (direction == Direction::backward_weights) shape.batch = 4 * batch;
+      kernels.push_back({shape, direction, body_of(shape, direction)});
+      requests.push_back(request_of(kernels.back().body, host_target()));
+    }
+  }
+  const std::vector<KernelResult> results = compile_all(requests, WorkerPool::shared(), nullptr);
+  std::printf("| network | layer | batch | kernel | ms | GFLOP/s | of peak | schedule |\n");
+  std::printf("|---|---|---|---|---|---|---|---|\n");
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    const Layer& l = kernels[i].layer;
+    KernelRunner runner(requests[i], results[i].object);
+    fill_operands(runner, kernels[i].body);
+    FmaPeak peak(1);
+    const double seconds = best_seconds(runner, peak), gflops = l.flops() / seconds * 1e-9;
+    const std::string name = fmt::format("{}→{} @{} {}x{}{}", l.inputs, l.outputs, l.extent, l.taps,
+                                         l.taps, l.stride == 1 ? "" : " /2");
+    fmt::print("| {} | {} | {} | {} | {:.3f} | {:.1f} | {:.0f} % | `{}` |\n", l.network, name,
+               l.batch, kDirectionNames[static_cast<int>(kernels[i].direction)], seconds * 1e3,
+               gflops, gflops / peak.gflops() * 100, requests[i].schedule);
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const int64_t batch = argc > 1 ? std::strtoll(argv[1], nullptr, 10) : 8;
+    if (batch < 1) throw CompileError(fmt::format("batch '{}' is no positive number", argv[1]));
+    measure(batch);
+    return 0;
+  } catch (const CompileError& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+}
