@@ -1,18 +1,13 @@
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "codegen/schedule/choose_contraction.h"
+#include "codegen/schedule/conv_view.h"
 #include "codegen/schedule/register_tile.h"
-#include "ir/ops/contract.h"
-#include "ir/ops/conv.h"
-#include "ir/ops/kernel.h"
 
 namespace ag {
 namespace {
 
-// A parallel task is worth its handing-out from here; kernels of two tasks' work are shared.
-constexpr double kTaskFlops = 1e6;
 // Activations of one block of backward-weights: about what the first-level caches keep.
 constexpr int64_t kBlockBytes = 160 * 1024;
 constexpr int64_t kLeastPositions = 128;
@@ -20,63 +15,6 @@ constexpr int64_t kLeastPositions = 128;
 constexpr int64_t kPartialBytes = 2 << 20;
 constexpr int64_t kMostTasks = 8;
 constexpr int64_t kTaskPositions = 512;
-
-// The convolution of a kernel, and how it is stored.
-struct ConvView {
-  const KernelView& kernel;
-  const Node& node;
-  ConvSpec spec;
-  ConvExtents extents;
-
-  const Shape& result() const { return node.types[0].shape; }
-  int rank() const { return node.types[0].rank(); }
-  const BufferForm* form(size_t operand) const {
-    const std::vector<Value> leaves = body_leaves(kernel.body);
-    const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[operand]);
-    return leaf == leaves.end() ? nullptr : &kernel.operands[leaf - leaves.begin()];
-  }
-  // Vector registers one block of channels takes.
-  int64_t registers_of(int64_t block) const {
-    const int64_t lanes = kernel.target.lanes(static_cast<int>(size_of(node.types[0].dtype)));
-    return (block + lanes - 1) / lanes;
-  }
-  double flops() const { return static_cast<double>(node.op->flops(node, operand_types())); }
-  std::vector<TensorType> operand_types() const { return kernel.body.operand_types(node); }
-};
-
-std::optional<ConvView> find_conv(const KernelView& kernel) {
-  const Node* found = nullptr;
-  for (int i = 0; i < kernel.body.size(); ++i) {
-    const Node& node = kernel.body.node(i);
-    if (!node.is(ops::conv) && !node.is(ops::matmul)) continue;
-    if (found || node.is(ops::matmul)) return std::nullopt;
-    found = &node;
-  }
-  if (!found || found->types[0].rank() < 3) return std::nullopt;
-  const ConvSpec spec = ConvSpec::of(*found);
-  return ConvView{kernel, *found, spec,
-                  ConvExtents(spec, kernel.body.type(found->operands[0]).shape,
-                              kernel.body.type(found->operands[1]).shape, found->types[0].shape)};
-}
-
-// How many different inputs `tile` neighbouring positions of a window of `taps` read along an axis.
-int64_t distinct_inputs(int64_t tile, int64_t stride, int64_t taps, int64_t dilation) {
-  std::set<int64_t> read;
-  for (int64_t x = 0; x < tile; ++x) {
-    for (int64_t k = 0; k < taps; ++k) read.insert(x * stride + k * dilation);
-  }
-  return static_cast<int64_t>(read.size());
-}
-
-bool is_costly_epilogue(const Graph& body) {
-  static constexpr std::string_view kCostly[] = {"exp", "log", "tanh", "erf",     "sin",
-                                                 "cos", "tan", "pow",  "sigmoid", "logistic"};
-  for (int i = 0; i < body.size(); ++i) {
-    const std::string_view name = body.node(i).op->name;
-    if (std::find(std::begin(kCostly), std::end(kCostly), name) != std::end(kCostly)) return true;
-  }
-  return false;
-}
 
 // ---- forward and backward-data ----
 

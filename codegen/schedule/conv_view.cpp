@@ -1,0 +1,42 @@
+#include "codegen/schedule/conv_view.h"
+
+#include <set>
+
+#include "ir/ops/contract.h"
+
+namespace ag {
+
+std::optional<ConvView> find_conv(const KernelView& kernel) {
+  const Node* found = nullptr;
+  for (int i = 0; i < kernel.body.size(); ++i) {
+    const Node& node = kernel.body.node(i);
+    if (!node.is(ops::conv) && !node.is(ops::matmul)) continue;
+    if (found || node.is(ops::matmul)) return std::nullopt;
+    found = &node;
+  }
+  if (!found || found->types[0].rank() < 3) return std::nullopt;
+  const ConvSpec spec = ConvSpec::of(*found);
+  return ConvView{kernel, *found, spec,
+                  ConvExtents(spec, kernel.body.type(found->operands[0]).shape,
+                              kernel.body.type(found->operands[1]).shape, found->types[0].shape)};
+}
+
+int64_t distinct_inputs(int64_t tile, int64_t stride, int64_t taps, int64_t dilation) {
+  std::set<int64_t> read;
+  for (int64_t x = 0; x < tile; ++x) {
+    for (int64_t k = 0; k < taps; ++k) read.insert(x * stride + k * dilation);
+  }
+  return static_cast<int64_t>(read.size());
+}
+
+bool is_costly_epilogue(const Graph& body) {
+  static constexpr std::string_view kCostly[] = {"exp", "log", "tanh", "erf",     "sin",
+                                                 "cos", "tan", "pow",  "sigmoid", "logistic"};
+  for (int i = 0; i < body.size(); ++i) {
+    const std::string_view name = body.node(i).op->name;
+    if (std::find(std::begin(kCostly), std::end(kCostly), name) != std::end(kCostly)) return true;
+  }
+  return false;
+}
+
+}  // namespace ag

@@ -1,0 +1,49 @@
+// The convolution of a kernel, as the choosers of schedules see it.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "codegen/schedule/choose.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/kernel.h"
+
+namespace ag {
+
+// A parallel task is worth its handing-out from here; kernels of two tasks' work are shared.
+inline constexpr double kTaskFlops = 1e6;
+
+// The convolution of a kernel, and how it is stored.
+struct ConvView {
+  const KernelView& kernel;
+  const Node& node;
+  ConvSpec spec;
+  ConvExtents extents;
+
+  const Shape& result() const { return node.types[0].shape; }
+  int rank() const { return node.types[0].rank(); }
+  const BufferForm* form(size_t operand) const {
+    const std::vector<Value> leaves = body_leaves(kernel.body);
+    const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[operand]);
+    return leaf == leaves.end() ? nullptr : &kernel.operands[leaf - leaves.begin()];
+  }
+  // Vector registers one block of channels takes.
+  int64_t registers_of(int64_t block) const {
+    const int64_t lanes = kernel.target.lanes(static_cast<int>(size_of(node.types[0].dtype)));
+    return (block + lanes - 1) / lanes;
+  }
+  double flops() const { return static_cast<double>(node.op->flops(node, operand_types())); }
+  std::vector<TensorType> operand_types() const { return kernel.body.operand_types(node); }
+};
+
+// The kernel's convolution, where it is its only contraction.
+std::optional<ConvView> find_conv(const KernelView& kernel);
+
+// How many different inputs `tile` neighbouring positions of a window of `taps` read along an axis.
+int64_t distinct_inputs(int64_t tile, int64_t stride, int64_t taps, int64_t dilation);
+
+// Whether the body computes functions that are too long to be unrolled.
+bool is_costly_epilogue(const Graph& body);
+
+}  // namespace ag
