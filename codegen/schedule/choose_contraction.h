@@ -2,10 +2,12 @@
 #pragma once
 
 #include "codegen/schedule/choose.h"
+#include "codegen/schedule/conv_view.h"
 
 namespace ag {
 
 Schedule choose_conv(const KernelView& kernel);
+Schedule choose_depthwise(const ConvView& conv);
 Schedule choose_matmul(const KernelView& kernel);
 
 }  // namespace ag

@@ -263,7 +263,9 @@ class BackwardWeightsChooser {
 Schedule choose_conv(const KernelView& kernel) {
   const std::optional<ConvView> conv = find_conv(kernel);
   if (conv && fits_backward_weights(*conv)) return BackwardWeightsChooser(*conv).choose();
-  if (conv && fits_direct(*conv)) return DirectChooser(*conv).choose();
+  const bool direct = conv && fits_direct(*conv);
+  if (direct && is_depthwise(conv->spec, conv->extents)) return choose_depthwise(*conv);
+  if (direct) return DirectChooser(*conv).choose();
   const bool parallel = conv && conv->flops() >= 2 * kTaskFlops;
   return {"contraction_plain", {{"parallel", parallel}}};
 }

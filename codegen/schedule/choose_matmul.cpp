@@ -9,8 +9,6 @@
 namespace ag {
 namespace {
 
-constexpr double kTaskFlops = 1e6;
-
 const Node* find_matmul(const KernelView& kernel) {
   const Node* found = nullptr;
   for (int i = 0; i < kernel.body.size(); ++i) {

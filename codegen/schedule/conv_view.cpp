@@ -21,6 +21,11 @@ std::optional<ConvView> find_conv(const KernelView& kernel) {
                               kernel.body.type(found->operands[1]).shape, found->types[0].shape)};
 }
 
+bool is_depthwise(const ConvSpec& spec, const ConvExtents& extents) {
+  return spec.groups > 1 && extents.input == 1 && extents.output == 1 && spec.dims.lhs_group == 1 &&
+         spec.dims.lhs_channel == 1 && spec.dims.out_group == 1;
+}
+
 int64_t distinct_inputs(int64_t tile, int64_t stride, int64_t taps, int64_t dilation) {
   std::set<int64_t> read;
   for (int64_t x = 0; x < tile; ++x) {

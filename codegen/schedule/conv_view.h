@@ -11,9 +11,6 @@
 
 namespace ag {
 
-// A parallel task is worth its handing-out from here; kernels of two tasks' work are shared.
-inline constexpr double kTaskFlops = 1e6;
-
 // The convolution of a kernel, and how it is stored.
 struct ConvView {
   const KernelView& kernel;
@@ -39,6 +36,9 @@ struct ConvView {
 
 // The kernel's convolution, where it is its only contraction.
 std::optional<ConvView> find_conv(const KernelView& kernel);
+
+// One input channel and one output channel a group, channels along axis 1 of lhs and result.
+bool is_depthwise(const ConvSpec& spec, const ConvExtents& extents);
 
 // How many different inputs `tile` neighbouring positions of a window of `taps` read along an axis.
 int64_t distinct_inputs(int64_t tile, int64_t stride, int64_t taps, int64_t dilation);

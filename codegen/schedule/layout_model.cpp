@@ -1,5 +1,6 @@
 #include "codegen/schedule/layout_model.h"
 
+#include "codegen/schedule/conv_view.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/kernel.h"
 
@@ -55,7 +56,6 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
   const Node* conv = kernel_class == "conv" ? find_conv(body) : nullptr;
   if (!conv || conv->types[0].dtype != DType::f32) return demands;
   ConvSpec spec = ConvSpec::of(*conv);
-  if (spec.groups > 1) return demands;
   int rank = conv->types[0].rank(), lanes = target_.lanes(4);
   const Shape& lhs = body.type(conv->operands[0]).shape;
   const Shape& rhs = body.type(conv->operands[1]).shape;
@@ -65,6 +65,16 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
   auto activation = [&](const Shape& shape) {
     return blocked(rank, {{1, channel_block(shape[1], lanes)}});
   };
+  if (spec.groups > 1) {
+    if (!is_depthwise(spec, ConvExtents(spec, lhs, rhs, conv->types[0].shape))) return demands;
+    if (rhs_leaf >= 0) {
+      demands.operands[rhs_leaf] =
+          blocked(rank, {{spec.dims.rhs_group, channel_block(lhs[1], lanes)}});
+    }
+    if (lhs_leaf >= 0) demands.operands[lhs_leaf] = activation(lhs);
+    for (auto& result : demands.results) result = activation(conv->types[0].shape);
+    return demands;
+  }
   if (lhs_leaf >= 0) demands.operands[lhs_leaf] = activation(lhs);
   if (plain) {
     int64_t output_block = channel_block(rhs[spec.dims.rhs_output], lanes);

@@ -9,6 +9,9 @@
 
 namespace ag {
 
+// A parallel task is worth its handing-out from here; kernels of two tasks' work are shared.
+inline constexpr double kTaskFlops = 1e6;
+
 // One step of a tile's innermost loop, in vector instructions.
 struct TileStep {
   double multiply_adds = 0;

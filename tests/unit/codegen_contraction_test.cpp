@@ -18,8 +18,8 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 #include "ir/print.h"
-#include "tests/kernel_runner.h"
 #include "passes/halo.h"
+#include "tests/kernel_runner.h"
 
 using namespace ag;
 
@@ -120,6 +120,14 @@ void residual_block(Body& body) {
   body.graph.add_output("y", y.value());
 }
 
+// min(relu(depthwise(x, w) + bias), 6)
+void depthwise_block(Body& body) {
+  Tensor x = body.input("x", {2, 20, 15, 13}), w = body.input("w", {20, 1, 5, 5});
+  Tensor bias = body.input("bias", {1, 20, 1, 1});
+  Tensor y = conv(x, w, {.stride = {2, 2}, .padding = {2, 2, 2, 2}, .groups = 20}) + bias;
+  body.graph.add_output("y", minimum(relu(y), 6.0).value());
+}
+
 // A gradient of the convolution x[n,c,s,s] * w[k,c,r,r], towards operand `which`.
 template <int which>
 void conv_gradient(Body& body, Shape x_shape, Shape w_shape, ConvOptions options) {
@@ -130,7 +138,7 @@ void conv_gradient(Body& body, Shape x_shape, Shape w_shape, ConvOptions options
   const ConvSpec spec = ConvSpec::of(forward.node(y.value()));
   const Shape positions{y.shape().begin() + 2, y.shape().end()};
   Tensor dy = body.input("dy", y.shape());
-  ConvOptions back;
+  ConvOptions back{.groups = options.groups};
   for (size_t s = 0; s < positions.size(); ++s) {
     const int64_t in = x_shape[s + 2], taps = w_shape[s + 2], out = positions[s];
     if (which == 0) {
@@ -146,11 +154,11 @@ void conv_gradient(Body& body, Shape x_shape, Shape w_shape, ConvOptions options
   }
   Tensor result;
   if (which == 0) {
-    back.dims = "nc,io->nc";
+    back.dims = options.groups > 1 ? "nC,Io->nC" : "nc,io->nc";
     back.reverse = true;
     result = conv(dy, body.input("w", std::move(w_shape)), back);
   } else {
-    back.dims = "cn,io->cn";
+    back.dims = options.groups > 1 ? "cN,iO->Cn" : "cn,io->cn";
     result = conv(body.input("x", std::move(x_shape)), dy, back);
   }
   body.graph.add_output("gradient", result.value());
@@ -223,7 +231,57 @@ const Case kCases[] = {
      [](Body& b) {
        conv_case(b, {2, 24, 9, 9}, {24, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 24});
      },
+     "conv_direct"},
+    {"depthwise 5x5 stride 2, odd sizes, epilogue", "conv", depthwise_block, "conv_direct"},
+    {"depthwise, dilated", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 32, 11, 14}, {32, 1, 3, 3},
+                 {.padding = {2, 2, 2, 2}, .rhs_dilation = {2, 2}, .groups = 32});
+     },
+     "conv_direct"},
+    {"depthwise without halo", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 20, 9, 9}, {20, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 20});
+     },
+     "conv_direct", false},
+    {"depthwise 7x7, parallel", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 40, 33, 29}, {40, 1, 7, 7}, {.padding = {3, 3, 3, 3}, .groups = 40});
+     },
+     "conv_direct"},
+    {"depthwise, one axis", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 24, 50}, {24, 1, 9}, {.padding = {4, 4}, .groups = 24});
+     },
+     "conv_direct"},
+    {"depthwise, three axes", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 20, 5, 6, 7}, {20, 1, 3, 3, 3},
+                 {.padding = {1, 1, 1, 1, 1, 1}, .groups = 20});
+     },
+     "conv_direct"},
+    {"depthwise with two outputs a channel", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 16, 9, 9}, {32, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 16});
+     },
      "contraction_plain"},
+    {"depthwise backward data", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {2, 24, 11, 12}, {24, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 24});
+     },
+     "conv_direct"},
+    {"depthwise backward data, stride 2, even", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {2, 24, 12, 16}, {24, 1, 3, 3},
+                        {.stride = {2, 2}, .padding = {1, 1, 1, 1}, .groups = 24});
+     },
+     "conv_direct"},
+    {"depthwise backward data, stride 2, odd, parallel", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {1, 64, 57, 55}, {64, 1, 5, 5},
+                        {.stride = {2, 2}, .padding = {2, 2, 2, 2}, .groups = 64});
+     },
+     "conv_direct"},
     {"groups", "conv",
      [](Body& b) {
        conv_case(b, {2, 12, 9, 9}, {18, 4, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 3});

@@ -1,0 +1,107 @@
+// Default schedules of depthwise convolutions: one input channel for each output channel.
+//
+// A vector holds 16 channels of one position, all taps are unrolled and the weights of a block of
+// channels stay in registers along a row. Such a kernel moves as many bytes as it computes sums:
+// where its tensors come from beyond the second-level cache, one row at a time is fastest.
+
+#include "codegen/schedule/choose_contraction.h"
+#include "codegen/schedule/conv_view.h"
+#include "codegen/schedule/register_tile.h"
+
+namespace ag {
+namespace {
+
+constexpr int64_t kMostUnrolledTaps = 49;
+
+class DepthwiseChooser {
+ public:
+  explicit DepthwiseChooser(const ConvView& conv)
+      : conv_(conv),
+        width_(conv.result().back()),
+        height_(conv.rank() > 3 ? conv.result()[conv.rank() - 2] : 1),
+        taps_(element_count(conv.extents.rhs)),
+        phase_(phases()) {}
+
+  Schedule choose() const {
+    const Tile tile = best_tile();
+    return {"conv_direct",
+            {{"tile_x", tile.x},
+             {"tile_y", tile.y},
+             {"tile_k", 1},
+             {"unroll_taps", taps_ <= kMostUnrolledTaps ? 2 : 1},
+             {"phase", phase_},
+             {"unroll_epilogue", !is_costly_epilogue(conv_.kernel.body)},
+             {"task_rows", task_rows(tile.y * phase_)}}};
+  }
+
+ private:
+  struct Tile {
+    int64_t x = 1, y = 1;
+  };
+
+  // Rows of different phase of a dilated gradient; tiles must start at phase 0.
+  int64_t phases() const {
+    if (conv_.rank() != 4) return 1;
+    const int64_t phase = std::max(conv_.spec.lhs_dilation[0], conv_.spec.lhs_dilation[1]);
+    return width_ % phase == 0 ? phase : 1;
+  }
+
+  Tile best_tile() const {
+    Tile best;
+    double least = 1e30;
+    for (int64_t y : divisors(height_, phase_ > 1 ? 1 : 4)) {
+      for (int64_t x = 1; x <= std::min<int64_t>(width_, 16); ++x) {
+        if (phase_ > 1 && (width_ % x != 0 || (x < width_ && x % phase_ != 0))) continue;
+        const double cost = cost_of_tile({x, y});
+        if (cost >= least) continue;
+        least = cost;
+        best = {x, y};
+      }
+    }
+    return best;
+  }
+
+  // Cycles per useful vector of results.
+  double cost_of_tile(Tile tile) const {
+    const int64_t results = tile.x * tile.y;
+    // Accumulators, the weights of a row of taps, and inputs on their way.
+    if (results + conv_.extents.rhs.back() + 2 > conv_.kernel.target.vector_registers) return 1e30;
+    const int last = static_cast<int>(conv_.spec.stride.size()) - 1;
+    int64_t inputs = distinct_inputs(tile.x, conv_.spec.stride[last], conv_.extents.rhs[last],
+                                     conv_.spec.rhs_dilation[last]);
+    int64_t rows = 1;
+    for (int axis = 0; axis < last; ++axis) {
+      rows *= axis == last - 1
+                  ? distinct_inputs(tile.y, conv_.spec.stride[axis], conv_.extents.rhs[axis],
+                                    conv_.spec.rhs_dilation[axis])
+                  : conv_.extents.rhs[axis];
+    }
+    const double multiply_adds = static_cast<double>(results * taps_);
+    const double loads = static_cast<double>(inputs * rows + taps_);
+    constexpr double kLoop = 2;
+    const double cycles = std::max(multiply_adds, loads) / 2 + 0.1 * loads + kLoop;
+    const double used = used_part(width_, tile.x) * used_part(height_, tile.y);
+    return cycles / (static_cast<double>(results) * used);
+  }
+
+  // Rows of a parallel task; 0 where the kernel is too small to share.
+  int64_t task_rows(int64_t rows_of_tile) const {
+    const double flops = conv_.flops();
+    if (flops < 2 * kTaskFlops) return 0;
+    const int64_t block = conv_.kernel.results[0].type.layout.block_of(1);
+    const double row = flops / static_cast<double>(conv_.node.types[0].count()) *
+                       static_cast<double>(width_ * block);
+    const int64_t tiles = (height_ + rows_of_tile - 1) / rows_of_tile;
+    const int64_t wanted = static_cast<int64_t>(kTaskFlops / row) / rows_of_tile + 1;
+    return divisor_from(tiles, wanted) * rows_of_tile;
+  }
+
+  const ConvView& conv_;
+  int64_t width_, height_, taps_, phase_;
+};
+
+}  // namespace
+
+Schedule choose_depthwise(const ConvView& conv) { return DepthwiseChooser(conv).choose(); }
+
+}  // namespace ag
