@@ -2,8 +2,9 @@
 // 3x3 layers, forward and both backwards, with the default schedules. Each line gives the best of
 // many runs and its part of the FMA peak, which is measured between the runs.
 //
-//   taskset -c 0 conv_kernels [batch of the CIFAR layers, 8]
+//   taskset -c 0 conv_kernels [batch of the CIFAR layers, 8] [part of a kernel's name] [schedule]
 //
+// "512→512 @7 3x3 forward" is a name; with a schedule, that one is measured instead of the default.
 // Backward weights are measured with four times that batch, ResNet-18's too: with one image, which
 // nobody trains with, reading and writing the gradient is most of the work.
 #include <time.h>
@@ -141,12 +142,24 @@ std::vector<Layer> layers(int64_t batch) {
           {"ResNet-18", 1, 512, 512, 7, 3, 1}};
 }
 
-void measure(int64_t batch) {
-  struct Kernel {
-    Layer layer;
-    Direction direction;
-    Graph body;
-  };
+struct Kernel {
+  Layer layer;
+  Direction direction;
+  Graph body;
+
+  std::string layer_name() const {
+    return fmt::format("{}→{} @{} {}x{}{}", layer.inputs, layer.outputs, layer.extent, layer.taps,
+                       layer.taps, layer.stride == 1 ? "" : " /2");
+  }
+  std::string_view direction_name() const { return kDirectionNames[static_cast<int>(direction)]; }
+};
+
+// Which kernels, and how.
+struct Wanted {
+  std::string name, schedule;
+};
+
+void measure(int64_t batch, const Wanted& wanted) {
   std::vector<Kernel> kernels;
   std::vector<KernelRequest> requests;
   for (const Layer& layer : layers(batch)) {
@@ -155,8 +168,12 @@ void measure(int64_t batch) {
       if (layer.inputs == 3 && direction == Direction::backward_data) continue;  // never needed
       Layer shape = layer;
       if (direction == Direction::backward_weights) shape.batch = 4 * batch;
-      kernels.push_back({shape, direction, body_of(shape, direction)});
-      requests.push_back(request_of(kernels.back().body, host_target()));
+      Kernel kernel{shape, direction, body_of(shape, direction)};
+      const std::string name = fmt::format("{} {}", kernel.layer_name(), kernel.direction_name());
+      if (name.find(wanted.name) == std::string::npos) continue;
+      requests.push_back(request_of(kernel.body, host_target()));
+      if (!wanted.schedule.empty()) requests.back().schedule = wanted.schedule;
+      kernels.push_back(std::move(kernel));
     }
   }
   const std::vector<KernelResult> results = compile_all(requests, WorkerPool::shared(), nullptr);
@@ -168,11 +185,9 @@ void measure(int64_t batch) {
     fill_operands(runner, kernels[i].body);
     FmaPeak peak(1);
     const double seconds = best_seconds(runner, peak), gflops = l.flops() / seconds * 1e-9;
-    const std::string name = fmt::format("{}→{} @{} {}x{}{}", l.inputs, l.outputs, l.extent, l.taps,
-                                         l.taps, l.stride == 1 ? "" : " /2");
-    fmt::print("| {} | {} | {} | {} | {:.3f} | {:.1f} | {:.0f} % | `{}` |\n", l.network, name,
-               l.batch, kDirectionNames[static_cast<int>(kernels[i].direction)], seconds * 1e3,
-               gflops, gflops / peak.gflops() * 100, requests[i].schedule);
+    fmt::print("| {} | {} | {} | {} | {:.3f} | {:.1f} | {:.0f} % | `{}` |\n", l.network,
+               kernels[i].layer_name(), l.batch, kernels[i].direction_name(), seconds * 1e3, gflops,
+               gflops / peak.gflops() * 100, requests[i].schedule);
     std::fflush(stdout);
   }
 }
@@ -183,7 +198,7 @@ int main(int argc, char** argv) {
   try {
     const int64_t batch = argc > 1 ? std::strtoll(argv[1], nullptr, 10) : 8;
     if (batch < 1) throw CompileError(fmt::format("batch '{}' is no positive number", argv[1]));
-    measure(batch);
+    measure(batch, {argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : ""});
     return 0;
   } catch (const CompileError& error) {
     fmt::print(stderr, "{}\n", error.what());

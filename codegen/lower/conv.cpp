@@ -86,13 +86,15 @@ void lower_conv(LowerContext& c) {
   rhs[d.rhs_input] = grouped(d.rhs_group == d.rhs_input, group, extents.input, i);
   Expr exists;
   for (int axis = 0; axis < spatial; ++axis) {
-    const Expr tap = contraction.taps[spatial - 1 - axis];
+    // Weights are read forwards, whichever way the taps are walked.
+    const Expr read = contraction.taps[spatial - 1 - axis];
+    const Expr tap = spec.reverse ? static_cast<int>(extents.rhs[axis] - 1) - read : read;
     const int dilation = static_cast<int>(spec.lhs_dilation[axis]);
     Expr position = at[axis + 2] * static_cast<int>(spec.stride[axis]) +
                     tap * static_cast<int>(spec.rhs_dilation[axis]) -
                     static_cast<int>(spec.low[axis]);
     lhs[axis + 2] = dilation == 1 ? position : position / dilation;
-    rhs[axis + 2] = spec.reverse ? static_cast<int>(extents.rhs[axis] - 1) - tap : tap;
+    rhs[axis + 2] = read;
     if (dilation == 1) continue;
     const Expr hit = position % dilation == 0;
     exists = exists.defined() ? exists && hit : hit;

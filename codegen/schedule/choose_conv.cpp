@@ -10,7 +10,7 @@ namespace {
 
 // Activations of one block of backward-weights: about what the first-level caches keep.
 constexpr int64_t kBlockBytes = 160 * 1024;
-constexpr int64_t kLeastPositions = 128;
+constexpr int64_t kLeastPositions = 96;
 // Partial gradients of backward-weights, all together.
 constexpr int64_t kPartialBytes = 2 << 20;
 constexpr int64_t kMostTasks = 8;
@@ -33,6 +33,11 @@ bool fits_direct(const ConvView& conv) {
 }
 
 constexpr double kImpossible = 1e30;
+// Weights that come from beyond the second-level cache, read by few positions, are read in passes
+// of about what the first-level cache keeps beside the sums.
+constexpr int64_t kFarWeights = 1 << 20;
+constexpr int64_t kFewPositions = 256;
+constexpr int64_t kPassBytes = 36 * 1024;
 
 struct DirectTile {
   int64_t x = 1, y = 1, k = 1;
@@ -58,14 +63,17 @@ class DirectChooser {
       phase = 1;
       best = best_tile(phase);
     }
+    const int64_t passes = choose_passes(best, phase);
+    const bool shared = conv_.flops() >= 2 * kTaskFlops;
     return {"conv_direct",
             {{"tile_x", best.x},
              {"tile_y", best.y},
              {"tile_k", best.k},
-             {"unroll_taps", best.unroll_taps},
+             {"unroll_taps", passes > 1 && phase == 1 ? 0 : best.unroll_taps},
              {"phase", phase},
+             {"passes", passes},
              {"unroll_epilogue", !is_costly_epilogue(conv_.kernel.body)},
-             {"task_rows", task_rows(best.y * phase)}}};
+             {"task_rows", passes > 1 ? (shared ? height_ : 0) : task_rows(best.y * phase)}}};
   }
 
  private:
@@ -77,6 +85,23 @@ class DirectChooser {
       }
     }
     return best;
+  }
+
+  // How often the sum over input channels is interrupted, so that weights are read once from afar.
+  int64_t choose_passes(const DirectTile& tile, int64_t phase) const {
+    const BufferForm* weights = conv_.form(1);
+    const BufferForm* inputs = conv_.form(0);
+    if (conv_.spec.groups > 1 || conv_.rank() != 4 || !weights || !inputs) return 1;
+    const int64_t block = weights->type.layout.block_of(conv_.spec.dims.rhs_input);
+    const bool blocked = block > 1 && inputs->type.layout.block_of(conv_.spec.dims.lhs_channel) > 1;
+    if (!blocked || conv_.extents.input % block != 0) return 1;
+    const int64_t bytes = weights->type.count() * 4, positions = width_ * height_;
+    const bool divides = width_ % tile.x == 0 && height_ % (tile.y * phase) == 0;
+    const bool reused = positions > tile.x * tile.y * phase;
+    if (bytes < kFarWeights || positions > kFewPositions || !divides || !reused) return 1;
+    const int64_t blocks = conv_.extents.input / block;
+    const int64_t panel = tile.k * block_ * 4 * block * element_count(conv_.extents.rhs);
+    return blocks / divisors(blocks, std::max<int64_t>(kPassBytes / panel, 1)).back();
   }
 
   int64_t phases() const {

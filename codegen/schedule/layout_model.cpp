@@ -18,10 +18,12 @@ int64_t channel_block(int64_t channels, int lanes) {
   return block;
 }
 
-// Row-major with one axis blocked, or two: the outputs' block innermost.
-Layout blocked(int rank, std::vector<LayoutDim> inner) {
-  std::vector<LayoutDim> dims;
-  for (int axis = 0; axis < rank; ++axis) dims.push_back({axis, 0});
+// One axis blocked, or two, the last innermost; around the blocks row-major, but for `outermost`.
+Layout blocked(int rank, std::vector<LayoutDim> inner, int outermost = 0) {
+  std::vector<LayoutDim> dims{{outermost, 0}};
+  for (int axis = 0; axis < rank; ++axis) {
+    if (axis != outermost) dims.push_back({axis, 0});
+  }
   bool any = false;
   for (const LayoutDim& dim : inner) {
     if (dim.block <= 1) continue;
@@ -79,9 +81,10 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
   if (plain) {
     int64_t output_block = channel_block(rhs[spec.dims.rhs_output], lanes);
     int64_t input_block = channel_block(rhs[spec.dims.rhs_input], lanes);
-    if (rhs_leaf >= 0) {
+    if (rhs_leaf >= 0) {  // a panel of output channels is one stretch of memory
       demands.operands[rhs_leaf] =
-          blocked(rank, {{spec.dims.rhs_input, input_block}, {spec.dims.rhs_output, output_block}});
+          blocked(rank, {{spec.dims.rhs_input, input_block}, {spec.dims.rhs_output, output_block}},
+                  spec.dims.rhs_output);
     }
     for (auto& result : demands.results) result = activation(conv->types[0].shape);
   } else if (rhs_leaf >= 0) {

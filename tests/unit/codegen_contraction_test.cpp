@@ -227,6 +227,17 @@ const Case kCases[] = {
        conv_case(b, {1, 8, 5, 6, 7}, {16, 8, 3, 3, 3}, {.padding = {1, 1, 1, 1, 1, 1}});
      },
      "conv_direct"},
+    {"many channels, few positions: in passes", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 256, 7, 7}, {192, 256, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"many channels, few positions, stride 2, padding lanes: in passes", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 192, 14, 14}, {200, 192, 3, 3},
+                 {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
     {"depthwise", "conv",
      [](Body& b) {
        conv_case(b, {2, 24, 9, 9}, {24, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 24});
@@ -304,6 +315,17 @@ const Case kCases[] = {
                         {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
      },
      "conv_direct"},
+    {"backward data, many channels, few positions: in passes", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {2, 200, 8, 8}, {192, 200, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"backward data, stride 2, many channels, few positions: in passes", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {1, 192, 14, 14}, {256, 192, 3, 3},
+                        {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
     {"backward data, 1x1 stride 2", "conv",
      [](Body& b) {
        conv_gradient<0>(b, {1, 16, 14, 14}, {16, 16, 1, 1}, {.stride = {2, 2}});
@@ -317,6 +339,11 @@ const Case kCases[] = {
     {"backward weights, padding lanes", "conv",
      [](Body& b) {
        conv_gradient<1>(b, {3, 20, 9, 9}, {24, 20, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_backward_weights"},
+    {"backward weights, many channels: in panels", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {2, 100, 7, 7}, {136, 100, 3, 3}, {.padding = {1, 1, 1, 1}});
      },
      "conv_backward_weights"},
     {"backward weights, stride 2", "conv",

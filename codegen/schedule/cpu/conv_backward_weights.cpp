@@ -2,7 +2,9 @@
 //
 // A tile of tile_x taps × tile_i input channels by tile_k blocks of output channels is summed in
 // registers over one block of `rows` rows of `images` images, then added to the weights' gradient;
-// blocks are outside the tiles, so that activations stay in cache while all tiles read them. Images
+// blocks are outside the tiles, so that activations stay in cache while all tiles read them. Where
+// the result allows it the gradient is summed in panels of tile_k blocks, each a buffer of its own
+// that stays in cache, and stored when it is complete. Images
 // may be shared out to `tasks` partial gradients, summed at the end; their number depends on the
 // schedule alone, so results do not depend on the number of threads.
 //
@@ -75,6 +77,11 @@ void check(const lower::Contraction& contraction, const Lanes& lanes, const Para
   require_divides(kName, "images", p.images, contraction.channels / p.tasks);
 }
 
+// Result elements of a panel that are stored together: reads and writes of both orders stay in
+// cache.
+constexpr int kTransposed = 16;
+constexpr int kMostUnrolled = 7;
+
 // Loops of the sum over blocks; `sum` is the gradient or the partial gradients.
 struct Blocks {
   RVar row_block{"row_block"}, row{"row"}, image_block{"image_block"}, image{"image"};
@@ -92,7 +99,14 @@ class BackwardWeights {
 
   void schedule() {
     Func& gradient = contraction_.func;
-    gradient.compute_root().reorder_storage(storage_order(gradient));
+    if (const int panel = panel_extent(); panel > 0) {
+      gradient.compute_at(kernel_.stages[0], schedule_panels(panel))
+          .bound_extent(logical(lanes_.axis), p_.tile_k * block_);
+    } else {
+      for (size_t i = 0; i < kernel_.stages.size(); ++i) schedule_stage(kernel_, i, p_.parallel);
+      gradient.compute_root();
+    }
+    gradient.reorder_storage(storage_order(gradient));
     vectorise(gradient);
     RVar images = contraction_.channel;
     Func sum = gradient;
@@ -119,6 +133,41 @@ class BackwardWeights {
       if (variable.name() != order[0].name()) order.push_back(variable);
     }
     return order;
+  }
+
+  // Extent of a panel along the outermost dimension of the result, 0 where the result's outermost
+  // dimension is not that of the output channels.
+  int panel_extent() const {
+    if (p_.tasks > 1 || kernel_.stages.size() != 1) return 0;
+    const TensorType& result = kernel_.result_type(0);
+    const TensorType& gradient = kernel_.body.node(contraction_.node).types[0];
+    if (result.shape != gradient.shape) return 0;
+    const int64_t block = result.layout.block_of(lanes_.axis), panel = p_.tile_k * lanes_.block;
+    const bool outermost = result.layout.dims(rank_).front().axis == lanes_.axis;
+    return outermost && panel % block == 0 ? static_cast<int>(panel / block) : 0;
+  }
+
+  // Stores the result panel by panel; returns the loop over panels.
+  Var schedule_panels(int panel_extent) const {
+    Func stage = kernel_.stages[0];
+    const std::vector<int> extents = kernel_.physical_extents(0);
+    const int last = static_cast<int>(extents.size()) - 1;
+    for (int d = 0; d <= last; ++d) stage.bound(lower::Kernel::physical(d), 0, extents[d]);
+    const Var panel("panel"), within("within"), inner("inner"), outer("outer");
+    const Var before = lower::Kernel::physical(last - 1);
+    stage.split(lower::Kernel::physical(last), panel, within, panel_extent,
+                Halide::TailStrategy::GuardWithIf);
+    stage.split(before, outer, inner, std::min(kTransposed, extents[last - 1]),
+                Halide::TailStrategy::GuardWithIf);
+    std::vector<VarOrRVar> order;
+    for (int d = 0; d < last - 1; ++d) order.push_back(lower::Kernel::physical(d));
+    order.insert(order.end(), {inner, within, outer, panel});
+    stage.reorder(order);
+    if (last > 1 && extents[0] <= kMostUnrolled) stage.unroll(lower::Kernel::physical(0));
+    if (extents[0] >= lanes_.block) stage.vectorize(lower::Kernel::physical(0), block_);
+    if (kernel_.fresh.defined()) kernel_.fresh.compute_at(stage, inner);
+    if (p_.parallel) stage.parallel(panel);
+    return panel;
   }
 
   template <class Stage>
@@ -150,15 +199,16 @@ class BackwardWeights {
     Halide::Stage update = sum.update();
     update.split(output, k, lane, block_).split(k, k_out, k_in, p_.tile_k);
     update.split(input, i_out, i_in, p_.tile_i).split(x, x_out, x_in, p_.tile_x);
-    std::vector<VarOrRVar> order{lane, k_in, i_in, x_in, i_out, x_out};
+    std::vector<VarOrRVar> order{lane, k_in, i_in, x_in, x_out};
     for (int axis = rank_ - 2; axis >= 2; --axis) order.push_back(logical(axis));
+    order.push_back(i_out);
     if (has_rows) order.push_back(b.row_block);
     order.push_back(b.image_block);
     order.push_back(k_out);
     if (p_.tasks > 1) order.push_back(task_);
     update.reorder(order).vectorize(lane).unroll(k_in).unroll(i_in).unroll(x_in);
-    if (p_.parallel) update.parallel(p_.tasks > 1 ? task_ : k_out);
-    return i_out;
+    if (p_.parallel && panel_extent() == 0) update.parallel(p_.tasks > 1 ? task_ : k_out);
+    return x_out;
   }
 
   // One register tile: zero, then the sum over a block of positions.
@@ -195,7 +245,7 @@ class BackwardWeights {
     for (const Var& variable : unrolled) update.unroll(variable);
   }
 
-  const lower::Kernel& kernel_;
+  lower::Kernel& kernel_;
   lower::Contraction& contraction_;
   int rank_;
   Lanes lanes_;
@@ -217,7 +267,6 @@ void conv_backward_weights(lower::Kernel& kernel, const Schedule& schedule) {
   const Lanes lanes = find_lanes(kernel, contraction);
   check(contraction, lanes, parameters, kernel.body.node(contraction.node).types[0].shape);
   join_results(kernel);
-  for (size_t i = 0; i < kernel.stages.size(); ++i) schedule_stage(kernel, i, parameters.parallel);
   BackwardWeights(kernel, lanes, parameters).schedule();
 }
 

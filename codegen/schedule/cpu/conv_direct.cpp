@@ -10,9 +10,14 @@
 // element. With phase = dilation, rows of equal phase get code of their own in which all taps are
 // unrolled, so that those that meet no element vanish.
 //
+// Where few positions share a panel of weights, the panel comes from a far cache for most of the
+// time. With passes > 1 the input channels are summed in that many passes over all positions: each
+// pass reads its part of the panel once from afar and then from the first-level cache, and the sums
+// of a panel wait in memory in between.
+//
 // Parameters: tile_x, tile_y, tile_k; unroll_taps: 0 none, 1 the innermost axis, 2 all;
-// phase: rows of different phase, 1 none; unroll_epilogue (0 or 1); task_rows: rows of a parallel
-// task, 0: everything on one thread.
+// phase: rows of different phase, 1 none; passes: over the input channels; unroll_epilogue (0 or
+// 1); task_rows: rows of a parallel task, 0: everything on one thread.
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
@@ -29,7 +34,7 @@ using Halide::VarOrRVar;
 constexpr std::string_view kName = "conv_direct";
 
 struct Parameters {
-  int tile_x, tile_y, tile_k, unroll_taps, phase, task_rows;
+  int tile_x, tile_y, tile_k, unroll_taps, phase, passes, task_rows;
   bool unroll_epilogue;
 
   explicit Parameters(const Schedule& schedule)
@@ -38,6 +43,7 @@ struct Parameters {
         tile_k(value(schedule, "tile_k")),
         unroll_taps(value(schedule, "unroll_taps")),
         phase(value(schedule, "phase")),
+        passes(value(schedule, "passes")),
         task_rows(value(schedule, "task_rows")),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0) {}
 
@@ -51,6 +57,21 @@ bool is_in_place(const lower::Kernel& kernel) {
     if (operand >= 0) return true;
   }
   return false;
+}
+
+// Blocks of input channels; 0 where they are not split.
+int channel_blocks(const Anchor& anchor) {
+  if (anchor.channel_block == 0) return 0;
+  return static_cast<int>(anchor.contraction.channels / anchor.channel_block);
+}
+
+// With passes, tiles are added up: none may overlap another, and a task holds whole images.
+void check_passes(const Anchor& anchor, const Parameters& p, int64_t width, int64_t height) {
+  if (channel_blocks(anchor) == 0) require_divides(kName, "passes", p.passes, 1);
+  require_divides(kName, "passes", p.passes, channel_blocks(anchor));
+  require_divides(kName, "tile_x", p.tile_x, width);
+  require_divides(kName, "tile_y", p.tile_y * p.phase, height);
+  if (p.task_rows > 0) require_divides(kName, "height", height, p.task_rows);
 }
 
 // Results overwritten in place must be computed once only; else a last tile may overlap the one
@@ -71,6 +92,7 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
     if (once || tile < 1 || tile > extent) require_divides(kName, name, tile, extent);
   }
   if (p.task_rows > 0) require_divides(kName, "tile_y", p.tile_y * p.phase, p.task_rows);
+  if (p.passes != 1) check_passes(anchor, p, width, height);
   if (p.phase == 1) return;
   // Tiles must start at positions of phase 0.
   require_divides(kName, "tile_x", p.tile_x, width);
@@ -78,53 +100,126 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
   if (p.tile_y != 1) require_divides(kName, "tile_y", p.tile_y, 1);
 }
 
-// The register tile: the contraction at the innermost loop over tiles.
-void schedule_tile(Anchor& anchor, const Parameters& p, const Var& tile_loop) {
-  const Var channel = anchor.logical(anchor.lane_axis);
-  const Var block("block"), lane("lane");
-  const int width = static_cast<int>(anchor.block);
-  std::vector<Var> positions;
-  for (int axis = anchor.rank - 1; axis >= 0; --axis) {
-    if (axis != anchor.lane_axis) positions.push_back(anchor.logical(axis));
-  }
-
-  // Vectors must be contiguous in the tile too, or it never becomes registers.
-  std::vector<Var> storage{channel};
-  storage.insert(storage.end(), positions.begin(), positions.end());
-  Halide::Func& func = anchor.contraction.func;
-  func.compute_at(anchor.stage, tile_loop).store_in(Halide::MemoryType::Stack);
-  func.reorder_storage(storage);
-  func.split(channel, block, lane, width);
-  std::vector<VarOrRVar> order{lane, block};
-  order.insert(order.end(), positions.begin(), positions.end());
-  func.reorder(order).vectorize(lane).unroll(block);
-  for (const Var& position : positions) func.unroll(position);
-
-  Halide::Stage update = func.update();
-  update.split(channel, block, lane, width);
-  const std::vector<RVar>& taps = anchor.contraction.taps;
-  const size_t unrolled = p.unroll_taps == 0 ? 0 : p.unroll_taps == 1 ? 1 : taps.size();
-  RVar channels = anchor.contraction.channel, channel_blocks("channel_blocks");
-  std::vector<VarOrRVar> loops{lane};
-  for (size_t i = 0; i < unrolled; ++i) loops.push_back(taps[i]);
-  loops.push_back(block);
-  loops.insert(loops.end(), positions.begin(), positions.end());
-  if (anchor.channel_block > 0) {
-    const RVar within("channel");
-    update.split(channels, channel_blocks, within, static_cast<int>(anchor.channel_block));
-    channels = within;
-  }
-  loops.push_back(channels);
-  for (size_t i = unrolled; i < taps.size(); ++i) loops.push_back(taps[i]);
-  if (anchor.channel_block > 0) loops.push_back(channel_blocks);
-  update.reorder(loops).vectorize(lane).unroll(block);
-  for (const Var& position : positions) update.unroll(position);
-  for (size_t i = 0; i < unrolled; ++i) update.unroll(taps[i]);
-}
-
+// Loops over tiles of the result, whose channels are one panel at a time.
 struct TileLoops {
-  Var tile;  // the innermost loop over tiles
-  Var task;  // the outermost loop
+  Var tile;   // the innermost loop over tiles
+  Var panel;  // the innermost loop outside of all positions
+  Var task;   // the outermost loop
+};
+
+// Halide's loops over the sum, innermost first; channel blocks only where channels are split.
+struct SumLoops {
+  RVar channel;
+  std::vector<RVar> channel_blocks;
+};
+
+class RegisterTile {
+ public:
+  RegisterTile(Anchor& anchor, const Parameters& parameters)
+      : anchor_(anchor),
+        p_(parameters),
+        sum_(anchor.contraction.func),
+        channel_(anchor.logical(anchor.lane_axis)),
+        width_(static_cast<int>(anchor.block)) {
+    for (int axis = anchor.rank - 1; axis >= 0; --axis) {
+      if (axis != anchor.lane_axis) positions_.push_back(anchor.logical(axis));
+    }
+  }
+
+  void schedule(const TileLoops& loops) {
+    const SumLoops over = split_channels();
+    if (p_.passes > 1) {
+      schedule_passes(loops.panel, over);
+    } else {
+      schedule_tile(sum_, anchor_.stage, loops.tile, over);
+    }
+  }
+
+ private:
+  SumLoops split_channels() {
+    const RVar channels = anchor_.contraction.channel;
+    if (anchor_.channel_block == 0) return {channels, {}};
+    const RVar blocks("channel_blocks"), within("channel");
+    sum_.update().split(channels, blocks, within, static_cast<int>(anchor_.channel_block));
+    return {within, {blocks}};
+  }
+
+  // Vectors must be contiguous, or a tile never becomes registers.
+  void store_lanes_innermost(Halide::Func& func) const {
+    std::vector<Var> storage{channel_};
+    for (const Var& variable : func.args()) {
+      if (variable.name() != channel_.name()) storage.push_back(variable);
+    }
+    func.reorder_storage(storage);
+  }
+
+  // The tile in registers, at a loop of `consumer`.
+  void schedule_tile(Halide::Func tile, const Halide::Func& consumer, const Var& at,
+                     const SumLoops& over) const {
+    const Var block("block"), lane("lane");
+    std::vector<Var> positions;
+    for (const Var& variable : tile.args()) {
+      if (variable.name() != channel_.name()) positions.push_back(variable);
+    }
+    tile.compute_at(consumer, at).store_in(Halide::MemoryType::Stack);
+    store_lanes_innermost(tile);
+    tile.split(channel_, block, lane, width_);
+    std::vector<VarOrRVar> order{lane, block};
+    order.insert(order.end(), positions.begin(), positions.end());
+    tile.reorder(order).vectorize(lane).unroll(block);
+    for (const Var& position : positions) tile.unroll(position);
+
+    Halide::Stage update = tile.update();
+    update.split(channel_, block, lane, width_);
+    const std::vector<RVar>& taps = anchor_.contraction.taps;
+    const size_t unrolled = p_.unroll_taps == 0 ? 0 : p_.unroll_taps == 1 ? 1 : taps.size();
+    std::vector<VarOrRVar> loops{lane};
+    for (size_t i = 0; i < unrolled; ++i) loops.push_back(taps[i]);
+    loops.push_back(block);
+    loops.insert(loops.end(), positions.begin(), positions.end());
+    loops.push_back(over.channel);
+    for (size_t i = unrolled; i < taps.size(); ++i) loops.push_back(taps[i]);
+    loops.insert(loops.end(), over.channel_blocks.begin(), over.channel_blocks.end());
+    update.reorder(loops).vectorize(lane).unroll(block);
+    for (const Var& position : positions) update.unroll(position);
+    for (size_t i = 0; i < unrolled; ++i) update.unroll(taps[i]);
+  }
+
+  // Sums of a panel in memory; one pass after the other adds its tiles.
+  void schedule_passes(const Var& panel, const SumLoops& over) {
+    const RVar pass("pass"), blocks("blocks_of_pass");
+    const RVar all = over.channel_blocks[0];
+    sum_.update().split(all, pass, blocks, channel_blocks(anchor_) / p_.passes);
+    Halide::Func tile = sum_.update().rfactor(pass, Var("of_pass"));
+
+    const Var block("block"), lane("lane");
+    sum_.compute_at(anchor_.stage, panel).bound_extent(channel_, p_.tile_k * width_);
+    store_lanes_innermost(sum_);
+    sum_.split(channel_, block, lane, width_).vectorize(lane);
+    Halide::Stage update = sum_.update();
+    const Var x = positions_[0], x_in("x_in"), x_out("x_out");
+    update.split(channel_, block, lane, width_).split(x, x_out, x_in, p_.tile_x);
+    std::vector<VarOrRVar> order{lane, block, x_in};
+    if (anchor_.rank > 3) {
+      const Var y = positions_[1], y_in("y_in"), y_out("y_out"), phase("phase");
+      update.split(y, y_out, y_in, p_.tile_y * p_.phase).split(y_in, phase, y_in, p_.tile_y);
+      order.insert(order.end(), {y_in, x_out, phase, y_out});
+    } else {
+      order.push_back(x_out);
+    }
+    order.insert(order.end(), positions_.begin() + (anchor_.rank > 3 ? 2 : 1), positions_.end());
+    order.push_back(pass);
+    update.reorder(order).vectorize(lane).unroll(block).unroll(x_in);
+    if (anchor_.rank > 3) update.unroll(Var("y_in")).unroll(Var("phase"));
+    schedule_tile(tile, sum_, x_out, {over.channel, {blocks}});
+  }
+
+  Anchor& anchor_;
+  const Parameters& p_;
+  Halide::Func& sum_;
+  Var channel_;
+  int width_;
+  std::vector<Var> positions_;
 };
 
 // Loops over tiles of the result.
@@ -191,7 +286,7 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
     }
     stage.parallel(task);
   }
-  return {x_out, task};
+  return {x_out, p.task_rows > 0 ? task : outer.front(), task};
 }
 
 }  // namespace
@@ -201,7 +296,7 @@ void conv_direct(lower::Kernel& kernel, const Schedule& schedule) {
   const Parameters parameters(schedule);
   check(kernel, anchor, parameters);
   const TileLoops loops = schedule_tiles(anchor, parameters);
-  schedule_tile(anchor, parameters, loops.tile);
+  RegisterTile(anchor, parameters).schedule(loops);
   schedule_padded(kernel, anchor.contraction, anchor.stage, loops.task);
 }
 
