@@ -38,6 +38,8 @@ constexpr double kImpossible = 1e30;
 constexpr int64_t kFarWeights = 1 << 20;
 constexpr int64_t kFewPositions = 256;
 constexpr int64_t kPassBytes = 36 * 1024;
+// Cycles that an input from there costs, of a backward-weights tile.
+constexpr double kFarInput = 0.8;
 
 struct DirectTile {
   int64_t x = 1, y = 1, k = 1;
@@ -274,9 +276,25 @@ class BackwardWeightsChooser {
     const int64_t inputs = distinct_inputs(tile.x, conv_.spec.stride[last], tile.unroll_x,
                                            conv_.spec.rhs_dilation[last]);
     step.vectors = static_cast<double>(gradients);
+    // Each panel of tile.k blocks reads all inputs again, from afar where there are many.
+    const int64_t read = tile.i * tile.x * tile.unroll_x * strides();
+    const auto taps = static_cast<double>(element_count(conv_.extents.out));
+    step.far = far_inputs() ? kFarInput * static_cast<double>(read) / taps : 0;
     step.broadcasts = static_cast<double>(tile.i * inputs);
     step.accumulators = static_cast<double>(accumulators);
     return step;
+  }
+
+  bool far_inputs() const {
+    const int64_t images = conv_.extents.input * conv_.extents.batch * 4;
+    return images * element_count(conv_.extents.rhs) * strides() > kFarWeights;
+  }
+
+  // Inputs per position of the gradient, which are the taps here.
+  int64_t strides() const {
+    int64_t product = 1;
+    for (int64_t stride : conv_.spec.rhs_dilation) product *= stride;
+    return product;
   }
 
   const ConvView& conv_;

@@ -30,6 +30,7 @@ class DepthwiseChooser {
              {"tile_k", 1},
              {"unroll_taps", taps_ <= kMostUnrolledTaps ? 2 : 1},
              {"phase", phase_},
+             {"passes", 1},
              {"unroll_epilogue", !is_costly_epilogue(conv_.kernel.body)},
              {"task_rows", task_rows(tile.y * phase_)}}};
   }

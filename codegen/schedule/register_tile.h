@@ -17,6 +17,7 @@ struct TileStep {
   double multiply_adds = 0;
   double vectors = 0;       // loaded: weights, which stream from the second-level cache
   double broadcasts = 0;    // loaded: inputs
+  double far = 0;           // cycles to wait for inputs from beyond the second-level cache
   double chain = 1;         // multiply-adds one after another on the same accumulator
   double accumulators = 1;  // vectors
   double used = 1;          // part of the tiles' positions that are needed
@@ -31,7 +32,7 @@ inline double cost_of(const TileStep& step) {
   const double loads = step.vectors + step.broadcasts;
   const double cycles =
       std::max({step.multiply_adds / kPerCycle, loads / kPerCycle, kLatency * step.chain}) +
-      kVectorWeight * step.vectors + kBroadcastWeight * step.broadcasts + kLoop;
+      kVectorWeight * step.vectors + kBroadcastWeight * step.broadcasts + kLoop + step.far;
   // Between equals the larger tile: its start and end weigh less.
   const double ends = 1 + 0.5 / step.accumulators;
   return cycles * ends / (step.multiply_adds * step.used);
