@@ -1,11 +1,12 @@
 #include "codegen/compile.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "codegen/kernel/disk_cache.h"
 #include "codegen/kernel/worker_pool.h"
 #include "codegen/schedule/layout_model.h"
-#include "passes/pass.h"
 
 namespace ag {
 namespace {
@@ -58,7 +59,27 @@ plan::Blob gather_weights(const plan::Program& program, Storage storage,
   return bytes.empty() ? nullptr : std::make_shared<const std::string>(std::move(bytes));
 }
 
+constexpr PassParameter kLayoutParameters[] = {
+    {"target", "whose schedules are asked: host, \"x86-64-v3\", …"}};
+
+Graph run_layout(const Graph& graph, const PassOptions& options) {
+  return assign_layouts(graph, CpuLayoutModel(find_target(options.text("target", "host"))));
+}
+
+constexpr Pass kTargetPasses[] = {{"layout",
+                                   "store each value between kernels as its schedules like it",
+                                   run_layout, kLayoutParameters}};
+
 }  // namespace
+
+std::span<const Pass> compiler_passes() {
+  static const std::vector<Pass> passes = [] {
+    std::vector<Pass> rows(all_passes().begin(), all_passes().end());
+    rows.insert(rows.end(), std::begin(kTargetPasses), std::end(kTargetPasses));
+    return rows;
+  }();
+  return passes;
+}
 
 Graph lower_to_kernels(const Graph& graph, const Target& target) {
   Graph kernels = run_pipeline(graph, parse_pipeline(kDefaultPipeline));

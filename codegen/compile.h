@@ -9,6 +9,7 @@
 #include "codegen/kernel/compiler.h"
 #include "codegen/plan/planner.h"
 #include "codegen/target.h"
+#include "passes/pass.h"
 
 namespace ag {
 
@@ -40,6 +41,9 @@ struct CompiledProgram {
   std::vector<KernelReport> kernels;
   CompileStatistics statistics;
 };
+
+// all_passes(), then those that ask a target's schedules: `layout`.
+std::span<const Pass> compiler_passes();
 
 // The graph as kernels with layouts for a target: composites written out, duplicates and dead code
 // removed, fused, layouts assigned.

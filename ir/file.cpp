@@ -1,13 +1,17 @@
 #include "ir/file.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "ir/diagnostics.h"
+#include "ir/suggestion.h"
 
 namespace ag {
 namespace {
@@ -17,8 +21,27 @@ struct CloseFile {
 };
 using FileHandle = std::unique_ptr<std::FILE, CloseFile>;
 
-[[noreturn]] void cannot_read(const std::string& path, const char* reason) {
-  throw CompileError(fmt::format("cannot read {}: {}", path, reason));
+// A file of the same kind beside the missing one may have been meant.
+std::string help_for_missing(const std::string& path) {
+  namespace fs = std::filesystem;
+  const fs::path wanted(path);
+  const fs::path folder = wanted.has_parent_path() ? wanted.parent_path() : fs::path(".");
+  std::error_code error;
+  std::vector<std::string> names;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    if (at->path().extension() == wanted.extension())
+      names.push_back(at->path().filename().string());
+  }
+  if (error) return fmt::format("{} is no folder that can be read", folder.string());
+  std::sort(names.begin(), names.end());
+  const std::string closest = closest_name(wanted.filename().string(), names);
+  return closest.empty() ? "check the file's name and folder"
+                         : fmt::format("did you mean '{}'?", closest);
+}
+
+[[noreturn]] void cannot_read(const std::string& path, int error) {
+  throw CompileError(fmt::format("cannot read {}: {}", path, std::strerror(error)))
+      .help(error == ENOENT ? help_for_missing(path) : "name a file that you may read");
 }
 
 std::vector<std::byte> read_all(std::FILE* file, size_t expected, const std::string& path) {
@@ -28,7 +51,7 @@ std::vector<std::byte> read_all(std::FILE* file, size_t expected, const std::str
     used += got;
     if (used == bytes.size()) bytes.resize(bytes.size() * 2);
   }
-  if (std::ferror(file)) cannot_read(path, std::strerror(errno));
+  if (std::ferror(file)) cannot_read(path, errno);
   bytes.resize(used);
   return bytes;
 }
@@ -51,10 +74,13 @@ void sync_directory_of(const std::string& path) {
 
 std::vector<std::byte> read_file(const std::string& path) {
   const FileHandle file(std::fopen(path.c_str(), "rb"));
-  if (!file) cannot_read(path, std::strerror(errno));
+  if (!file) cannot_read(path, errno);
   struct stat status {};
-  if (fstat(fileno(file.get()), &status) != 0) cannot_read(path, std::strerror(errno));
-  if (S_ISDIR(status.st_mode)) cannot_read(path, "it is a directory");
+  if (fstat(fileno(file.get()), &status) != 0) cannot_read(path, errno);
+  if (S_ISDIR(status.st_mode)) {
+    throw CompileError(fmt::format("cannot read {}: it is a directory", path))
+        .help("name a file in it");
+  }
   const size_t expected = S_ISREG(status.st_mode) ? static_cast<size_t>(status.st_size) : 4096;
   return read_all(file.get(), expected, path);
 }

@@ -1,5 +1,7 @@
 #include "passes/pass.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -20,14 +22,16 @@ std::vector<std::string> names_of(std::span<const Row> rows) {
 
 class PipelineParser {
  public:
-  explicit PipelineParser(std::string_view text) : lexer_(text, "--passes") {}
+  PipelineParser(std::string_view text, std::span<const Pass> passes)
+      : lexer_(text, "--passes"), passes_(passes) {}
 
   std::vector<PassCall> pipeline() {
     std::vector<PassCall> calls;
     if (lexer_.peek().kind == TokenKind::end) return calls;
     do {
       if (accept_default())
-        for (PassCall& call : parse_pipeline(kDefaultPipeline)) calls.push_back(std::move(call));
+        for (PassCall& call : parse_pipeline(kDefaultPipeline, passes_))
+          calls.push_back(std::move(call));
       else
         calls.push_back(call());
     } while (accept(','));
@@ -56,11 +60,12 @@ class PipelineParser {
   PassCall call() {
     if (lexer_.peek().kind != TokenKind::name) fail_expected("the name of a pass");
     Token name = lexer_.next();
-    PassCall call{find_pass(name.text), {}};
-    if (!call.pass) {
+    const auto found = std::ranges::find(passes_, name.text, &Pass::name);
+    if (found == passes_.end()) {
       throw lexer_.error_at(name, fmt::format("there is no pass '{}'", name.text))
-          .help(name_help(name.text, names_of(all_passes()), "passes"));
+          .help(name_help(name.text, names_of(passes_), "passes"));
     }
+    PassCall call{&*found, {}};
     if (!accept('{') || accept('}')) return call;
     do parameter(call);
     while (accept(','));
@@ -97,6 +102,7 @@ class PipelineParser {
   }
 
   Lexer lexer_;
+  std::span<const Pass> passes_;
 };
 
 }  // namespace
@@ -136,15 +142,8 @@ std::vector<std::string> PassOptions::list(std::string_view name) const {
   return found == values_.end() ? std::vector<std::string>() : found->second;
 }
 
-const Pass* find_pass(std::string_view name) {
-  for (const Pass& pass : all_passes()) {
-    if (pass.name == name) return &pass;
-  }
-  return nullptr;
-}
-
-std::vector<PassCall> parse_pipeline(std::string_view text) {
-  return PipelineParser(text).pipeline();
+std::vector<PassCall> parse_pipeline(std::string_view text, std::span<const Pass> passes) {
+  return PipelineParser(text, passes).pipeline();
 }
 
 Graph run_pipeline(const Graph& graph, std::span<const PassCall> pipeline,

@@ -45,9 +45,9 @@ struct Pass {
   bool keeps_outputs = true;
 };
 
-// The table of all passes, in the order of the compiler's pipeline (passes/all_passes.cpp).
+// The table of the passes in this folder, in the order of the compiler's pipeline
+// (passes/all_passes.cpp). compiler_passes() of codegen/compile.h has those that know targets, too.
 std::span<const Pass> all_passes();
-const Pass* find_pass(std::string_view name);  // null when there is none
 
 // What the compiler runs before layouts are chosen; "default" in a pipeline text stands for it.
 inline constexpr std::string_view kDefaultPipeline =
@@ -58,9 +58,10 @@ struct PassCall {
   PassOptions options;
 };
 
-// "simplify,grad{of=loss},cse". Throws CompileError naming the column, for an unknown pass or
-// parameter with the nearest name and the list.
-std::vector<PassCall> parse_pipeline(std::string_view text);
+// "simplify,grad{of=loss},cse", passes of a table that outlives the result. Throws CompileError
+// naming the column, for an unknown pass or parameter with the nearest name and the list.
+std::vector<PassCall> parse_pipeline(std::string_view text,
+                                     std::span<const Pass> passes = all_passes());
 
 struct PipelineOptions {
   // Types are inferred again after each pass and compared (passes/check.h).

@@ -86,7 +86,7 @@ inline constexpr uint32_t kImageVersion = 1;
 
 // Starts with what the outside sees.
 struct Image {
-  argent_library library;
+  argent_library description;
   uint32_t image_version;
   uint32_t cpu_features;  // runtime/cpu.h
   const EntryRecord* entries;

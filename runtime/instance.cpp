@@ -21,7 +21,7 @@ namespace {
 
 uint64_t arena_bytes_of(const Image& image) {
   uint64_t most = 0;
-  for (uint32_t i = 0; i < image.library.entry_count; ++i) {
+  for (uint32_t i = 0; i < image.description.entry_count; ++i) {
     if (image.entries[i].arena_bytes > most) most = image.entries[i].arena_bytes;
   }
   return most;
@@ -87,19 +87,20 @@ int create(Network& network, uint32_t threads, Instance** result, char* message)
   const Image& image = *network.image;
   if (threads < 1 || threads > ARGENT_MAX_THREADS) {
     return fail(message, ARGENT_BAD_ARGUMENT, "%s: %u threads asked for; possible are 1 to %d",
-                image.library.name, threads, ARGENT_MAX_THREADS);
+                image.description.name, threads, ARGENT_MAX_THREADS);
   }
   void* memory = calloc(1, sizeof(Instance));
-  if (!memory) return fail(message, ARGENT_OUT_OF_MEMORY, "%s: out of memory", image.library.name);
+  if (!memory)
+    return fail(message, ARGENT_OUT_OF_MEMORY, "%s: out of memory", image.description.name);
   Instance* instance = new (memory) Instance{};
-  instance->library = network.library;
+  instance->library = &image.description;
   instance->network = &network;
   instance->image = &image;
   if (!allocate(*instance, network, threads)) {
     release(*instance);
     return fail(message, ARGENT_OUT_OF_MEMORY,
                 "%s: no memory for an instance: %llu bytes of arena and %llu of state",
-                image.library.name, static_cast<unsigned long long>(arena_bytes_of(image)),
+                image.description.name, static_cast<unsigned long long>(arena_bytes_of(image)),
                 static_cast<unsigned long long>(image.state.bytes));
   }
   bind_own(*instance);
@@ -123,7 +124,7 @@ int report_failure(Instance& instance, const argent_entry_info& entry, uint32_t 
 
 int run_entry(Instance& instance, uint32_t index, const argent_tensor* inputs,
               const argent_tensor* outputs) {
-  const argent_entry_info& info = instance.library->entries[index];
+  const argent_entry_info& info = instance.image->description.entries[index];
   const EntryRecord& entry = instance.image->entries[index];
   bind_shared(instance);
   for (uint32_t i = 0; i < entry.binding_count; ++i) {

@@ -52,7 +52,7 @@ int prepare_network(Network& network, char* message) {
   if (!network.prepared || !instance.complete()) {
     return fail(message, ARGENT_OUT_OF_MEMORY,
                 "%s: no memory to prepare the weights: %llu bytes, and %llu for the work",
-                image.library.name, static_cast<unsigned long long>(image.prepared.bytes),
+                image.description.name, static_cast<unsigned long long>(image.prepared.bytes),
                 static_cast<unsigned long long>(entry.arena_bytes));
   }
   uint8_t* bases[kStorageCount] = {};
@@ -64,7 +64,7 @@ int prepare_network(Network& network, char* message) {
   const int32_t failed = entry.run(&instance.caller, instance.buffers, nullptr);
   if (failed != 0) {
     return fail(message, ARGENT_KERNEL_FAILED, "%s: preparing the weights: kernel '%s' failed: %s",
-                image.library.name, image.prepare_steps[failed - 1].name, instance.message);
+                image.description.name, image.prepare_steps[failed - 1].name, instance.message);
   }
   network.stale.store(false);
   return ARGENT_OK;
@@ -75,12 +75,12 @@ namespace {
 int check_machine(const Image& image, char* message) {
   if (image.image_version != kImageVersion) {
     return fail(message, ARGENT_BAD_VERSION, "%s: made for runtime version %u, this is version %u",
-                image.library.name, image.image_version, kImageVersion);
+                image.description.name, image.image_version, kImageVersion);
   }
   if ((cpu_features() & image.cpu_features) != image.cpu_features) {
     return fail(message, ARGENT_UNSUPPORTED_CPU,
                 "%s: compiled for %s, and this processor lacks some of its instructions",
-                image.library.name, image.library.target);
+                image.description.name, image.description.target);
   }
   return ARGENT_OK;
 }
@@ -89,9 +89,10 @@ int open_network(const Image& image, Network** result, char* message) {
   const int code = check_machine(image, message);
   if (code != ARGENT_OK) return code;
   void* memory = calloc(1, sizeof(Network));
-  if (!memory) return fail(message, ARGENT_OUT_OF_MEMORY, "%s: out of memory", image.library.name);
+  if (!memory)
+    return fail(message, ARGENT_OUT_OF_MEMORY, "%s: out of memory", image.description.name);
   Network* network = new (memory) Network{};
-  network->library = &image.library;
+  network->library = &image.description;
   network->image = &image;
   const int prepared = prepare_network(*network, message);
   if (prepared == ARGENT_OK) {

@@ -60,7 +60,7 @@ int own_parameters(Instance& instance, Network& network) {
   uint8_t* copy = allocate_storage(blob.bytes);
   if (!copy) {
     return fail(instance.message, ARGENT_OUT_OF_MEMORY,
-                "%s: no memory for %llu bytes of parameters", instance.library->name,
+                "%s: no memory for %llu bytes of parameters", instance.image->description.name,
                 static_cast<unsigned long long>(blob.bytes));
   }
   memcpy(copy, blob.data, blob.bytes);
@@ -72,7 +72,7 @@ int no_plain_copy(Instance& instance, const char* name) {
   return fail(instance.message, ARGENT_UNSUPPORTED,
               "%s: '%s' was prepared when the library was compiled and has no plain copy; compile "
               "it with changeable weights",
-              instance.library->name, name);
+              instance.image->description.name, name);
 }
 
 // Where the tensor's storage begins; null after leaving a message.

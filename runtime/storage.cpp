@@ -35,7 +35,7 @@ namespace {
 
 uint64_t scratch_bytes_of(const Image& image) {
   uint64_t most = 0;
-  for (uint32_t i = 0; i < image.library.entry_count; ++i) {
+  for (uint32_t i = 0; i < image.description.entry_count; ++i) {
     if (image.entries[i].scratch_bytes > most) most = image.entries[i].scratch_bytes;
   }
   return most + kScratchSlack;

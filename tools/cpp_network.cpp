@@ -2,10 +2,12 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -13,9 +15,12 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <vector>
 
+#include "ir/diagnostics.h"
 #include "ir/file.h"
+#include "ir/suggestion.h"
 
 extern char** environ;
 
@@ -108,6 +113,39 @@ std::string text_of(const std::string& path) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// Functions of a C++ text that give a network; a sketch, not a parser.
+std::vector<std::string> network_functions(const std::string& text) {
+  static const std::regex kFunction(R"(\b(?:Model|Tensor)\s+(\w+)\s*\()");
+  std::vector<std::string> names;
+  for (std::sregex_iterator found(text.begin(), text.end(), kFunction), end; found != end; ++found)
+    names.push_back((*found)[1]);
+  return names;
+}
+
+// Why the network's file and its wrapping do not compile: the file by itself, or the function.
+[[noreturn]] void does_not_compile(std::vector<std::string> words, const std::string& file,
+                                   const std::string& function, const ScratchFolder& scratch) {
+  const std::string both = text_of(scratch.file("log"));
+  write_file(scratch.file("entry.cpp"),
+             fmt::format("#include \"{}\"\n", fs::absolute(file).string()));
+  words.insert(words.begin() + 1, "-fsyntax-only");
+  if (run(words, scratch.file("log")) == 0) {
+    const std::vector<std::string> names = network_functions(text_of(file));
+    if (std::find(names.begin(), names.end(), function) == names.end()) {
+      throw CompileError(
+          fmt::format("{} has no function '{}' that gives a network", file, function))
+          .help(names.empty()
+                    ? fmt::format("define `Model {0}()` or `Tensor {0}(Tensor)` in it", function)
+                    : fmt::format("name one as {}:FUNCTION; {}", file,
+                                  name_help(function, names, "functions")));
+    }
+  }
+  throw CompileError(fmt::format("{} does not compile:\n{}", file, both))
+      .help(fmt::format("the file must define `Model {0}()` or `Tensor {0}(Tensor)`; another "
+                        "function is named as {1}:function",
+                        function, file));
+}
+
 void compile_library(const std::string& file, const std::string& function,
                      const ScratchFolder& scratch) {
   const fs::path root = installation();
@@ -115,7 +153,6 @@ void compile_library(const std::string& file, const std::string& function,
       fmt::format("#include \"{}\"", fs::absolute(file).string()) + fmt::format(kEntry, function);
   write_file(scratch.file("entry.cpp"), entry);
   const char* compiler = std::getenv("CXX");
-  const std::string log = scratch.file("log");
   std::vector<std::string> words{compiler && *compiler ? compiler : "c++",
                                  "-std=c++20",
                                  "-shared",
@@ -130,11 +167,7 @@ void compile_library(const std::string& file, const std::string& function,
                                  "-L" + library_folder(root).string(),
                                  "-largent",
                                  "-lfmt"};
-  if (run(words, log) == 0) return;
-  throw CompileError(fmt::format("{} does not compile:\n{}", file, text_of(log)))
-      .help(fmt::format("the file must define `Model {0}()` or `Tensor {0}(Tensor)`; another "
-                        "function is named as {1}:function",
-                        function, file));
+  if (run(words, scratch.file("log")) != 0) does_not_compile(words, file, function, scratch);
 }
 
 using Entry = Model* (*)(const TraceOptions*);
@@ -167,7 +200,7 @@ Shape parsed_shape(const std::string& text) {
 
 Model load_cpp_network(const std::string& file, const std::string& function,
                        const std::string& shape) {
-  if (!fs::exists(file)) throw CompileError(fmt::format("there is no file {}", file));
+  read_file(file);  // says what is wrong with its name
   std::optional<TraceOptions> options;
   if (!shape.empty()) options = TraceOptions{.image = f32(parsed_shape(shape)), .name = function};
   ScratchFolder scratch;

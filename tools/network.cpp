@@ -1,5 +1,7 @@
 #include "tools/network.h"
 
+#include <fmt/format.h>
+
 #include "frontend/weights/weights.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/file.h"
@@ -49,6 +51,11 @@ NamedNetwork without_weights(const std::string& argument, const NetworkOptions& 
     return traced(load_cpp_network(file, function, options.shape), options.batch);
   }
   if (argument.ends_with(".ag")) return from_text(argument, options);
+  if (argument.find_first_of("./:") != std::string::npos) {
+    throw CompileError(
+        fmt::format("'{}' is neither a name of the zoo nor a network's file", argument))
+        .help("write a name that argent zoo lists, net.ag, or net.cpp[:function]");
+  }
   return traced(zoo_model(argument, options.batch > 0 ? options.batch : 1, options.classes), 0);
 }
 

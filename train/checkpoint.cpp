@@ -1,8 +1,11 @@
 #include "train/checkpoint.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 
 #include "frontend/weights/safetensors.h"
+#include "frontend/weights/weights.h"
 
 namespace ag {
 namespace {
@@ -42,7 +45,10 @@ void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   for (const auto& [name, value] : checkpoint.settings) {
     metadata[std::string(kSettingPrefix) + name] = value;
   }
-  write_safetensors(path, checkpoint.tensors, metadata);
+  WeightMap tensors = checkpoint.weights;
+  for (const auto& [name, value] : checkpoint.training_state)
+    tensors.emplace(std::string(kTrainingPrefix) + name, value);
+  write_safetensors(path, tensors, metadata);
 }
 
 Checkpoint load_checkpoint(const std::string& path) {
@@ -57,7 +63,11 @@ Checkpoint load_checkpoint(const std::string& path) {
       checkpoint.settings[name.substr(kSettingPrefix.size())] = value;
     }
   }
-  checkpoint.tensors = std::move(file.tensors);
+  for (auto& [name, value] : file.tensors) {
+    const bool training = name.starts_with(kTrainingPrefix);
+    WeightMap& tensors = training ? checkpoint.training_state : checkpoint.weights;
+    tensors.emplace(training ? name.substr(kTrainingPrefix.size()) : name, std::move(value));
+  }
   return checkpoint;
 }
 

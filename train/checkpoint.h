@@ -10,10 +10,11 @@
 
 namespace ag {
 
-// Parameters under their own names, so that a checkpoint also serves as a weights file, beside them
-// optimizer state, running statistics and the random key under theirs.
+// A checkpoint also serves as a weights file: what is not the network's own has names that
+// load_weights() passes over (kTrainingPrefix).
 struct Checkpoint {
-  WeightMap tensors;
+  WeightMap weights;         // parameters and running statistics
+  WeightMap training_state;  // of the optimizer; the random key
   int64_t step = 0;        // completed steps
   BatchPosition position;  // of the next batch
   uint64_t seed = 0;

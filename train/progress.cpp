@@ -12,7 +12,7 @@ namespace ag {
 namespace {
 
 constexpr double kTerminalInterval = 0.1, kPlainInterval = 30.0;
-constexpr double kLossMemory = 0.95;
+constexpr double kMemory = 0.95;
 
 double steady_seconds() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -47,10 +47,13 @@ std::string progress_line(const ProgressState& state, int width) {
       state.steps == 0 ? 1.0 : static_cast<double>(state.step) / static_cast<double>(state.steps);
   const std::string head = fmt::format("epoch {}/{}", state.epoch, state.epochs);
   const std::string tail =
-      fmt::format(" {:3.0f} %  loss {:.4f}  {:.0f} images/s  {} left", std::floor(100 * fraction),
-                  state.loss, state.images_per_second, duration_text(state.seconds_left));
+      fmt::format("  loss {:.4f}  accuracy {:.1f} %  {:.0f} images/s  {} left", state.loss,
+                  state.accuracy, state.images_per_second, duration_text(state.seconds_left));
   const int space = width - static_cast<int>(head.size() + tail.size()) - 3;
-  std::string line = head + (space >= 5 ? bar_text(fraction, std::min(space, 30)) : "") + tail;
+  std::string line = head;
+  line += space >= 5 ? bar_text(fraction, std::min(space, 30))
+                     : fmt::format(" {:3.0f} %", std::floor(100 * fraction));
+  line += tail;
   if (static_cast<int>(line.size()) > width) line.resize(static_cast<size_t>(std::max(width, 0)));
   return line;
 }
@@ -82,9 +85,10 @@ void Progress::begin_at(int64_t steps_done) {
   started_ = shown_ = clock_();
 }
 
-void Progress::step(double loss) {
-  const bool first = steps_done_ == first_step_;
-  loss_ = first ? loss : kLossMemory * loss_ + (1 - kLossMemory) * loss;
+void Progress::step(double loss, double accuracy) {
+  const double weight = steps_done_ == first_step_ ? 1 : 1 - kMemory;
+  loss_ += weight * (loss - loss_);
+  accuracy_ += weight * (accuracy - accuracy_);
   ++steps_done_;
   const double now = clock_();
   const bool epoch_done = steps_done_ % steps_per_epoch_ == 0;
@@ -108,6 +112,7 @@ void Progress::show(double now, bool epoch_done) {
   state.step = last_step % steps_per_epoch_ + 1;
   state.steps = steps_per_epoch_;
   state.loss = loss_;
+  state.accuracy = accuracy_;
   state.images_per_second = rate * static_cast<double>(images_per_step_);
   state.seconds_left = static_cast<double>(epochs_ * steps_per_epoch_ - steps_done_) / rate;
   shown_ = now;

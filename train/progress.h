@@ -12,12 +12,13 @@ struct ProgressState {
   int64_t epoch = 0, epochs = 0;  // epoch counts from 1
   int64_t step = 0, steps = 0;    // of the epoch
   double loss = 0;
+  double accuracy = 0;  // percent
   double images_per_second = 0;
   double seconds_left = 0;  // of the whole run
 };
 
-// "epoch 2/5 [=====>    ]  61 %  loss 0.1234  4321 images/s  1:07 left", at most `width` columns:
-// the bar takes what is left over, none when that is little.
+// "epoch 2/5 [=====>    ]  loss 0.1234  accuracy 93.1 %  4321 images/s  1:07 left", at most `width`
+// columns: the bar takes what is left over; where that is little, a percentage stands in its place.
 std::string progress_line(const ProgressState& state, int width);
 // "7 s", "1:07" or "2:03:09".
 std::string duration_text(double seconds);
@@ -39,7 +40,8 @@ class Progress {
 
   // A run that is resumed begins with `steps_done` steps of the whole done.
   void begin_at(int64_t steps_done);
-  void step(double loss);
+  // Of one step's batch, the accuracy in percent; moving averages are shown.
+  void step(double loss, double accuracy);
   // A line of its own above the bar.
   void message(const std::string& text);
 
@@ -53,7 +55,7 @@ class Progress {
   const Clock clock_;
   double started_, shown_;
   int64_t first_step_ = 0, steps_done_ = 0;
-  double loss_ = 0;  // a moving average
+  double loss_ = 0, accuracy_ = 0;
   bool bar_shown_ = false;
 };
 

@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -88,11 +90,11 @@ struct Trainer::Run {
   Progress* progress = nullptr;
   InterruptionGuard interruption = {};
 
-  void took_step(double loss) {
+  void took_step(double loss, double accuracy) {
     ++position.batch;
     ++report.steps;
     ++own_steps;
-    if (progress) progress->step(loss);
+    if (progress) progress->step(loss, accuracy);
     report.interrupted = interruption.interrupted();
   }
   // In the middle of an epoch; its end has one anyway.
@@ -204,8 +206,9 @@ bool Trainer::train_epoch(Run& run) {
     const StepResult result = step(batch, epoch.learning_rate);
     check_loss(result.loss, run.report.steps + 1, epoch.learning_rate);
     loss.add(result.loss);
-    accuracy.add(static_cast<double>(result.correct) * 100 / static_cast<double>(batch_));
-    run.took_step(result.loss);
+    const double percent = static_cast<double>(result.correct) * 100 / static_cast<double>(batch_);
+    accuracy.add(percent);
+    run.took_step(result.loss, percent);
     if (run.wants_checkpoint()) save(run);
   }
   const double seconds = seconds_now() - begin;
@@ -274,7 +277,8 @@ void Trainer::save(const Run& run) {
   const argent_library& library = instance_->program().library();
   for (uint32_t i = 0; i < library.tensor_count; ++i) {
     const std::string name = library.tensors[i].name;
-    checkpoint.tensors[name] = instance_->get(name);
+    const bool own = model_.weights().contains(name);
+    (own ? checkpoint.weights : checkpoint.training_state)[name] = instance_->get(name);
   }
   std::error_code error;  // the file's own error says more
   std::filesystem::create_directories(run.options.checkpoint, error);
@@ -294,8 +298,10 @@ void Trainer::restore(Run& run) {
   const argent_library& library = instance_->program().library();
   for (uint32_t i = 0; i < library.tensor_count; ++i) {
     const std::string name = library.tensors[i].name;
-    const auto found = checkpoint.tensors.find(name);
-    if (found == checkpoint.tensors.end())
+    const bool own = model_.weights().contains(name);
+    const WeightMap& tensors = own ? checkpoint.weights : checkpoint.training_state;
+    const auto found = tensors.find(name);
+    if (found == tensors.end())
       throw CompileError(fmt::format("{} is damaged: it lacks '{}'", path, name));
     instance_->set(name, found->second);
   }

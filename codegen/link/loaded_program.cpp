@@ -1,9 +1,10 @@
 #include "codegen/link/loaded_program.h"
 
-#include <dlfcn.h>
+#include <fmt/format.h>
 
 #include <utility>
 
+#include "codegen/link/library_file.h"
 #include "codegen/link/memory_code.h"
 #include "ir/diagnostics.h"
 #include "runtime/instance.h"
@@ -11,8 +12,7 @@
 namespace ag {
 
 struct LoadedProgram::Code {
-  std::unique_ptr<MemoryCode> memory;
-  void* file = nullptr;  // of dlopen; libraries stay in the process, worker threads may be in them
+  std::unique_ptr<MemoryCode> memory;  // null: a file's, which stays in the process
 };
 
 namespace {
@@ -20,11 +20,6 @@ namespace {
 argent_tensor view_of(const Array& array) {
   return {const_cast<std::byte*>(array.data()), array.shape().data(), array.size_bytes(),
           static_cast<uint32_t>(array.shape().size()), static_cast<uint32_t>(array.dtype())};
-}
-
-[[noreturn]] void cannot_load(const std::string& path, const std::string& reason) {
-  throw CompileError(fmt::format("{} is no library that Argent made: {}", path, reason))
-      .help("make one with: argent compile MODEL -o NAME.so");
 }
 
 }  // namespace
@@ -46,19 +41,8 @@ std::shared_ptr<LoadedProgram> LoadedProgram::in_memory(const plan::Program& pro
 }
 
 std::shared_ptr<LoadedProgram> LoadedProgram::from_file(const std::string& path) {
-  auto code = std::make_shared<Code>();
-  // Without a slash dlopen would search the system's folders.
-  const std::string file = path.find('/') == std::string::npos ? "./" + path : path;
-  code->file = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!code->file) cannot_load(path, dlerror());
-  void* symbol = dlsym(code->file, "argent_model");
-  if (!symbol) cannot_load(path, "it has no function argent_model");
-  const auto* library = reinterpret_cast<const argent_library* (*)()>(symbol)();
-  if (library->abi_version != ARGENT_ABI_VERSION) {
-    cannot_load(path, fmt::format("its ABI version is {}, this Argent's is {}",
-                                  library->abi_version, ARGENT_ABI_VERSION));
-  }
-  return std::shared_ptr<LoadedProgram>(new LoadedProgram(std::move(code), library));
+  return std::shared_ptr<LoadedProgram>(
+      new LoadedProgram(std::make_shared<Code>(), open_library_file(path).library));
 }
 
 int LoadedProgram::entry_index(std::string_view name) const {

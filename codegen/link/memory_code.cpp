@@ -1,5 +1,6 @@
 #include "codegen/link/memory_code.h"
 
+#include <fmt/format.h>
 #include <llvm/ExecutionEngine/Orc/Core.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h>
@@ -11,6 +12,7 @@
 #include "codegen/link/check_program.h"
 #include "codegen/link/driver_module.h"
 #include "codegen/link/machine_code.h"
+#include "codegen/link/perf_map.h"
 #include "codegen/link/runtime_symbols.h"
 #include "codegen/target.h"
 #include "ir/diagnostics.h"
@@ -31,7 +33,7 @@ void expect(llvm::Error error, const char* action) {
   if (error) internal_error("linking in memory: {}: {}", action, llvm::toString(std::move(error)));
 }
 
-std::unique_ptr<LLJIT> make_jit(const Target& target) {
+std::unique_ptr<LLJIT> make_jit(const Target& target, const plan::Program& program) {
   make_target_machine(target);  // registers LLVM's backends
   JITTargetMachineBuilder machine{llvm::Triple(std::string(target.triple))};
   machine.setCPU(std::string(target.cpu));
@@ -39,9 +41,11 @@ std::unique_ptr<LLJIT> make_jit(const Target& target) {
                     .setJITTargetMachineBuilder(std::move(machine))
                     .setPlatformSetUp(setUpInactivePlatform)
                     .setObjectLinkingLayerCreator(
-                        [](ExecutionSession& session,
-                           const llvm::Triple&) -> llvm::Expected<std::unique_ptr<ObjectLayer>> {
-                          return std::make_unique<ObjectLinkingLayer>(session);
+                        [&](ExecutionSession& session,
+                            const llvm::Triple&) -> llvm::Expected<std::unique_ptr<ObjectLayer>> {
+                          auto layer = std::make_unique<ObjectLinkingLayer>(session);
+                          add_perf_map(*layer, program);
+                          return layer;
                         })
                     .create(),
                 "starting");
@@ -73,7 +77,7 @@ MemoryCode::MemoryCode(const plan::Program& program) {
   require_runnable(target);
   check_program(program);
   const std::string driver = driver_object(program, target, Blobs::external);
-  jit_ = make_jit(target);
+  jit_ = make_jit(target, program);
   std::vector<const uint8_t*> addresses;
   for (const plan::Blob& blob : blobs_of(program)) {
     const size_t size = blob ? blob->size() : 0;

@@ -1,5 +1,6 @@
 // From twenty lines to a native library: lenet5 [MNIST FOLDER]
 #include <argent/argent.h>
+#include <cstdio>
 using namespace ag;
 
 Tensor lenet5(Tensor x) {
@@ -14,14 +15,18 @@ int main(int argc, char** argv) try {
   Datasets data = mnist(argc > 1 ? argv[1] : "data/mnist-sample");
   Model model = trace(lenet5, {.image = f32(64, 1, 28, 28), .name = "lenet5"});
   Trainer trainer(model, {.loss = cross_entropy, .optimizer = adam(1e-3)});
-  trainer.fit(data.train, {.epochs = 5, .schedule = cosine_schedule(5, 0.05)});
-  fmt::print("test accuracy {:.2f} %\n", trainer.evaluate(data.test).accuracy);
+  FitReport fit = trainer.fit(data.train, {.epochs = 5, .schedule = cosine_schedule(5, 0.05)});
+  if (fit.interrupted) {
+    std::fputs("stopped: nothing is saved\n", stderr);
+    return 1;
+  }
+  std::printf("test accuracy %.2f %%\n", trainer.evaluate(data.test).accuracy);
   model.save("lenet5.safetensors");
   compile(model, "lenet5.so", {.batch = {1, 64}});
   // Ten digits as the network takes them, for the program that uses lenet5.so.
   Array digits = network_input(first_images(data.test, 10), data.test.normalisation);
   write_file("digits.f32", {digits.data(), digits.size_bytes()});
 } catch (const CompileError& error) {
-  fmt::print(stderr, "{}\n", error.what());
+  std::fprintf(stderr, "%s\n", error.what());
   return 1;
 }

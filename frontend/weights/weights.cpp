@@ -1,5 +1,7 @@
 #include "frontend/weights/weights.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -41,8 +43,11 @@ WeightMap parse_any_zip(Bytes bytes, const std::string& name, ExpansionLimit lim
                : parse_npz(archive, name);
 }
 
-WeightMap parse_only_tensors(Bytes bytes, const std::string& name, ExpansionLimit) {
-  return parse_safetensors(bytes, name).tensors;
+WeightMap parse_only_weights(Bytes bytes, const std::string& name, ExpansionLimit) {
+  WeightMap tensors = parse_safetensors(bytes, name).tensors;
+  std::erase_if(tensors,
+                [](const auto& tensor) { return tensor.first.starts_with(kTrainingPrefix); });
+  return tensors;
 }
 
 struct Reader {
@@ -53,7 +58,7 @@ constexpr Reader kReaders[] = {
     {is_npy, parse_one_npy},
     {is_zip, parse_any_zip},
     {is_torch_legacy, parse_torch_legacy},
-    {is_safetensors, parse_only_tensors},
+    {is_safetensors, parse_only_weights},
 };
 
 std::vector<std::byte> one_npy(const WeightMap& weights) {

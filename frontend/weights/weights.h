@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "frontend/weights/strided.h"
 #include "frontend/weights/weight_map.h"
@@ -15,9 +16,12 @@ struct LoadWeights {
   ExpansionLimit limit;
 };
 
+// Tensors of a checkpoint that belong to the training run and not to the network are named so.
+inline constexpr std::string_view kTrainingPrefix = "argent.training.";
+
 // Reads .safetensors, .npz, .npy (one tensor, named after the file) and PyTorch's .pt, .pth, .th,
-// told apart by their content, not by the name. Throws CompileError when the file cannot be read,
-// is of no known format, or is damaged.
+// told apart by their content, not by the name. Of a checkpoint of ours, the network's tensors.
+// Throws CompileError when the file cannot be read, is of no known format, or is damaged.
 WeightMap load_weights(const std::string& path, const LoadWeights& options = {});
 WeightMap parse_weights(std::span<const std::byte> bytes, const std::string& name,
                         const LoadWeights& options = {});

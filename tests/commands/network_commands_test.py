@@ -73,11 +73,13 @@ class NetworkCommands(unittest.TestCase):
         self.assertIn("# net.cpp:7 conv", self.succeed("inspect", OUT_OF_TREE, "--graph"))
 
     def test_a_network_in_cpp_that_cannot_be_had(self):
-        self.fail_with("does not compile", "inspect", f"{OUT_OF_TREE}:missing")
+        self.fail_with("net.cpp has no function 'make_nett' that gives a network", "inspect",
+                       f"{OUT_OF_TREE}:make_nett")
+        self.fail_with("did you mean 'make_net'?", "bench", f"{OUT_OF_TREE}:make_nett")
         self.fail_with("whose shape is not given", "inspect", f"{OUT_OF_TREE}:tiny_cnn")
         self.fail_with("'1,x' is no shape", "inspect", f"{OUT_OF_TREE}:tiny_cnn",
                        "--input-shape", "1,x")
-        self.fail_with("there is no file nowhere.cpp", "inspect", "nowhere.cpp")
+        self.fail_with("cannot read nowhere.cpp: No such file", "inspect", "nowhere.cpp")
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "wrong.cpp"
             path.write_text("#include <argent/argent.h>\n"

@@ -6,10 +6,11 @@ The program is found through the environment variable ARGENT.
 import json
 import os
 import pathlib
-import struct
 import subprocess
 import tempfile
 import unittest
+
+from arrays import npy, values_of
 
 SUM = """graph @sum(%left: f32[2,3], %right: f32[2,3]) {
   %1: f32[2,3] = add(%left, %right)  # sum.cpp:7 total
@@ -17,21 +18,6 @@ SUM = """graph @sum(%left: f32[2,3], %right: f32[2,3]) {
   return sum=%1, product=%2
 }
 """
-
-
-def npy(path, shape, values, code="f", descr="<f4"):
-    """Writes values as .npy; returns the path."""
-    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
-    header += " " * (63 - (10 + len(header)) % 64) + "\n"
-    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
-                     + struct.pack(f"<{len(values)}{code}", *values))
-    return path
-
-
-def values_of(path):
-    data = path.read_bytes()
-    body = data[10 + struct.unpack("<H", data[8:10])[0]:]
-    return list(struct.unpack(f"<{len(body) // 4}f", body))
 
 
 class ProgramCommands(unittest.TestCase):
@@ -63,6 +49,7 @@ class ProgramCommands(unittest.TestCase):
             self.assertGreaterEqual(entry["arena_bytes"], entry["arena_lower_bound"])
         self.assertEqual(made["name"], "lenet5")
         self.assertLessEqual(made["cached"], made["kernels"])
+        self.check_inspected(made)
         ran = self.json("run", "lenet5.so", "--input", image, "--output", "library.npy")
         self.assertEqual(ran["entry"], "forward_b2")
         self.argent("run", "lenet5", "--seed", 3, "--input", image, "--output", "memory.npy")
@@ -70,6 +57,23 @@ class ProgramCommands(unittest.TestCase):
         self.assertEqual(len(library), 20)
         self.assertGreater(max(library) - min(library), 0)
         self.assertEqual(library, memory)
+
+    def check_inspected(self, made):
+        """`argent inspect` of the library says what `argent compile` said, and what is inside."""
+        about = self.json("inspect", "lenet5.so")
+        self.assertEqual((about["name"], about["target"]), ("lenet5", made["target"]))
+        self.assertEqual([(entry["name"], entry["arena_bytes"]) for entry in about["entries"]],
+                         [(entry["name"], entry["arena_bytes"]) for entry in made["entries"]])
+        self.assertEqual(about["entries"][1]["inputs"],
+                         [{"name": "image", "type": "f32[2,1,28,28]"}])
+        self.assertEqual([output["type"] for output in about["entries"][1]["outputs"]],
+                         ["f32[2,10]"])
+        self.assertEqual(about["parameters"], 61706)
+        self.assertIn({"name": "conv2.weight", "type": "f32[16,6,5,5]", "role": "parameter"},
+                      about["tensors"])
+        self.assertEqual(about["file_bytes"], (self.folder / "lenet5.so").stat().st_size)
+        self.assertTrue(0 < about["code_bytes"] < about["file_bytes"], about)
+        self.assertGreaterEqual(about["weight_bytes"], 4 * 61706)
 
     def test_tensors_by_name(self):
         self.argent("run", self.sum, "--input", "right=right.npy", "--input", "left.npy",

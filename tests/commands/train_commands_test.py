@@ -14,6 +14,8 @@ import tempfile
 import time
 import unittest
 
+from arrays import npy
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 DIGITS = f"mnist:{SOURCE / 'data' / 'mnist-sample'}"
 
@@ -41,6 +43,25 @@ class TrainCommands(unittest.TestCase):
     def saved(self, name):
         return (self.folder / name).read_bytes()
 
+    def check_checkpoint_as_weights(self):
+        """A checkpoint stands wherever weights do: the state of its run is passed over."""
+        checkpoint = "run/checkpoint.safetensors"
+        npy(self.folder / "image.npy", (1, 1, 28, 28), [i % 7 / 7 for i in range(784)])
+        outputs = []
+        for weights in (checkpoint, "whole.safetensors"):
+            self.argent("compile", "lenet5", "--weights", weights, "--batch", 1, "-o", "digit.so")
+            self.argent("run", "digit.so", "--input", "image.npy", "--output", "library.npy")
+            self.argent("run", "lenet5", "--weights", weights, "--input", "image.npy", "--output",
+                        "network.npy")
+            evaluated = json.loads(self.argent("eval", "lenet5", "--weights", weights, "--data",
+                                               DIGITS, "--json"))
+            outputs.append((self.saved("library.npy"), self.saved("network.npy"),
+                            self.saved("digit.so"), evaluated["correct"]))
+        self.assertEqual(outputs[0], outputs[1])
+        self.train("--epochs", 1, "--weights", checkpoint, "--save", "third.safetensors")
+        self.argent("convert", checkpoint, "plain.safetensors")
+        self.assertEqual(self.saved("plain.safetensors"), self.saved("whole.safetensors"))
+
     def test_train_stop_resume_eval(self):
         whole = json.loads(self.train("--epochs", 2, "--save", "whole.safetensors", "--json"))
         self.assertEqual([row["epoch"] for row in whole["epochs"]], [1, 2])
@@ -51,6 +72,7 @@ class TrainCommands(unittest.TestCase):
         self.assertNotEqual(self.saved("one.safetensors"), self.saved("whole.safetensors"))
         self.train("--epochs", 2, "--save", "two.safetensors", "--checkpoint", "run", "--resume")
         self.assertEqual(self.saved("two.safetensors"), self.saved("whole.safetensors"))
+        self.check_checkpoint_as_weights()
 
         result = json.loads(self.argent("eval", "lenet5", "--weights", "whole.safetensors",
                                         "--data", DIGITS, "--json"))

@@ -2,14 +2,17 @@
 """Blocks of the documentation as files and as quotations.
 
     snippets.py extract PAGE.md FOLDER    writes each block "```cpp NAME" to FOLDER/NAME
-    snippets.py quotes ROOT               holds blocks "```LANGUAGE in FILE" of ROOT/docs to FILE
+    snippets.py quotes ROOT               holds blocks "```LANGUAGE in FILE" and "```LANGUAGE whole
+                                          FILE" of ROOT/README.md and ROOT/docs to FILE
 
-A quotation must stand in its file line by line, in one piece; indentation may differ.
+A quotation "in" a file must stand there line by line, in one piece; indentation may differ. One of
+a "whole" file must be that file.
 """
 import pathlib
 import re
 import sys
 
+QUOTATION = re.compile(r"(in|whole) (\S+)$")
 BLOCK = re.compile(r"^```(\w+) ([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -20,7 +23,7 @@ def blocks(page):
 def extract(page, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for info, body in blocks(page):
-        if not info.startswith("in "):
+        if not QUOTATION.match(info):
             (folder / info).write_text(body, encoding="utf-8")
 
 
@@ -30,16 +33,22 @@ def stripped(text):
 
 def quotes(root):
     checked, faults = 0, []
-    for page in sorted((root / "docs").rglob("*.md")):
+    for page in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
         for info, body in blocks(page):
-            if not info.startswith("in "):
+            quotation = QUOTATION.match(info)
+            if not quotation:
                 continue
             checked += 1
-            source = root / info[3:]
+            extent, name = quotation.groups()
+            source = root / name
             if not source.is_file():
-                faults.append(f"{page.name} quotes {info[3:]}, which does not exist")
-            elif stripped(body) not in stripped(source.read_text(encoding="utf-8")):
-                faults.append(f"{page.name} quotes {info[3:]}, which does not say:\n{body}")
+                faults.append(f"{page.name} quotes {name}, which does not exist")
+                continue
+            said = source.read_text(encoding="utf-8")
+            if extent == "whole" and body != said:
+                faults.append(f"{page.name} quotes {name} as a whole, but it differs")
+            elif stripped(body) not in stripped(said):
+                faults.append(f"{page.name} quotes {name}, which does not say:\n{body}")
     print(f"{checked} quotations")
     if faults or not checked:
         sys.exit("\n".join(faults) or "no quotations found")

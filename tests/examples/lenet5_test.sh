@@ -18,6 +18,24 @@ for file in lenet5.so lenet5.h lenet5.safetensors digits.f32; do
   [ -s "$file" ] || { echo "no $file"; exit 1; }
 done
 
+# A run that is stopped says so and leaves nothing.
+mkdir stopped
+(cd stopped && exec "$lenet5" "$source/data/mnist-sample") 2> said.txt &
+run=$!
+until grep -q '^epoch 1/5' said.txt; do
+  kill -0 $run || { cat said.txt; echo "it ended by itself"; exit 1; }
+  sleep 0.2
+done
+kill -TERM $run
+status=0
+wait $run || status=$?
+[ "$status" = 1 ] && grep -q '^stopped: nothing is saved$' said.txt || {
+  cat said.txt
+  echo "a stopped run ended with $status"
+  exit 1
+}
+[ -z "$(ls stopped)" ] || { echo "a stopped run left $(ls stopped)"; exit 1; }
+
 # The library needs libc and libm alone.
 if readelf -d lenet5.so | grep NEEDED | grep -vE '\[(libc|libm)\.so\.6\]'; then
   echo "lenet5.so needs the libraries above"

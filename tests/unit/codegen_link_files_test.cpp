@@ -1,5 +1,6 @@
 // Libraries, archives and programs on disk.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <sys/wait.h>
 
 #include <cmath>
@@ -8,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "codegen/link/library_file.h"
 #include "codegen/target.h"
 #include "frontend/weights/npy.h"
 #include "tests/unit/link_program.h"
@@ -85,6 +87,10 @@ TEST_CASE("a shared library exports its ABI, needs libc and libm only, and is th
   CHECK(shell("readelf -lW " + path).output.find("GNU_STACK") != std::string::npos);
   CHECK(shell("readelf -lW " + path + " | grep GNU_STACK").output.find("RWE") == std::string::npos);
 
+  const LibraryFile file = open_library_file(path);
+  CHECK(file.file_bytes == fs::file_size(path));
+  CHECK(file.code_bytes > 1000);
+  CHECK(file.code_bytes < file.file_bytes);
   auto loaded = LoadedProgram::from_file(path);
   CHECK(std::string(loaded->library().name) == "alpha");
   ProgramInstance instance = loaded->instance(2);
@@ -201,6 +207,10 @@ TEST_CASE("aarch64 is cross-linked and runs under qemu") {
   check_program_file(qemu + folder.file("net"), folder);
   emit_file(tiny_program("net", "aarch64", 5), EmitKind::shared_library, folder.file("net.so"));
   CHECK(shell("readelf -h " + folder.file("net.so")).output.find("AArch64") != std::string::npos);
+  if (host() == "aarch64") return;
+  CHECK_THROWS_WITH_AS(open_library_file(folder.file("net.so")),
+                       doctest::Contains("net.so is made for aarch64, this machine is x86_64"),
+                       CompileError);
 }
 
 namespace {

@@ -1,9 +1,14 @@
 // Programs linked into this process.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cinttypes>
 #include <cmath>
+#include <filesystem>
 #include <functional>
+#include <map>
+#include <sstream>
 #include <thread>
 
 #include "codegen/target.h"
@@ -199,12 +204,12 @@ TEST_CASE("a processor that lacks instructions, and memory that is not there, ar
   rt::Image image = reinterpret_cast<const rt::Image&>(loaded->library());
   argent_error error;
   image.cpu_features |= 1u << 31;
-  CHECK(argent_open(&image.library, &error) == nullptr);
+  CHECK(argent_open(&image.description, &error) == nullptr);
   CHECK(error.code == ARGENT_UNSUPPORTED_CPU);
   CHECK(std::string(error.message).find(host_target().name) != std::string::npos);
   image = reinterpret_cast<const rt::Image&>(loaded->library());
   image.image_version = 9;
-  CHECK(argent_open(&image.library, &error) == nullptr);
+  CHECK(argent_open(&image.description, &error) == nullptr);
   CHECK(error.code == ARGENT_BAD_VERSION);
 
   plan::Program huge = program();
@@ -269,4 +274,27 @@ TEST_CASE("code for another machine is not run here") {
   if (host_target().name == "aarch64") return;
   CHECK(message_of([&] { LoadedProgram::in_memory(other); }).find("aarch64 cannot run here") !=
         std::string::npos);
+}
+
+TEST_CASE("perf finds the names of code in memory when they are asked for") {
+  const std::string path = "/tmp/perf-" + std::to_string(getpid()) + ".map";
+  LoadedProgram::in_memory(program());
+  CHECK_FALSE(std::filesystem::exists(path));
+  setenv("ARGENT_PERF_MAP", "1", 1);
+  const auto loaded = LoadedProgram::in_memory(program());
+  unsetenv("ARGENT_PERF_MAP");
+  const std::vector<std::byte> bytes = read_file(path);
+  std::filesystem::remove(path);
+  std::istringstream lines(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  std::map<std::string, uint64_t> sizes;
+  for (std::string line; std::getline(lines, line);) {
+    uint64_t start = 0, size = 0;
+    int name = 0;
+    REQUIRE(std::sscanf(line.c_str(), "%" SCNx64 " %" SCNx64 " %n", &start, &size, &name) == 2);
+    CHECK(start != 0);
+    sizes[line.substr(static_cast<size_t>(name))] = size;
+  }
+  CHECK(sizes["conv1 test_scale and 2 more"] > 0);
+  CHECK(sizes["test_count"] > 0);
+  CHECK(sizes["tiny_forward_b4"] > 0);
 }

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -55,6 +56,12 @@ TEST_CASE("errors name the file and the reason") {
   CHECK_THROWS_WITH_AS(read_file("no/such/file"),
                        doctest::Contains("cannot read no/such/file: No such file or directory"),
                        CompileError);
+  write_file(folder / "network.ag", std::string("graph"));
+  CHECK_THROWS_WITH_AS(read_file(folder / "netwrk.ag"),
+                       doctest::Contains("help: did you mean 'network.ag'?"), CompileError);
+  CHECK_THROWS_WITH_AS(read_file(folder / "x/network.ag"), doctest::Contains("is no folder"),
+                       CompileError);
+  fs::remove(folder.path / "network.ag");
   CHECK_THROWS_WITH_AS(read_file(folder.path.string()), doctest::Contains("it is a directory"),
                        CompileError);
   CHECK_THROWS_WITH_AS(write_file("no/such/folder/x", std::string("x")),

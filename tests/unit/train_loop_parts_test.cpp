@@ -1,5 +1,6 @@
 // Metrics, schedules, progress, checkpoints.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -97,10 +98,11 @@ TEST_CASE("schedules are read from text") {
 }
 
 TEST_CASE("the progress line fits its width") {
-  const ProgressState state{2, 5, 61, 100, 0.12345, 4321.4, 67};
+  const ProgressState state{2, 5, 61, 100, 0.12345, 93.06, 4321.4, 67};
   CHECK(progress_line(state, 80) ==
-        "epoch 2/5 [==============>        ]  61 %  loss 0.1235  4321 images/s  1:07 left");
-  CHECK(progress_line(state, 60) == "epoch 2/5  61 %  loss 0.1235  4321 images/s  1:07 left");
+        "epoch 2/5 [=======>    ]  loss 0.1235  accuracy 93.1 %  4321 images/s  1:07 left");
+  CHECK(progress_line(state, 72) ==
+        "epoch 2/5  61 %  loss 0.1235  accuracy 93.1 %  4321 images/s  1:07 left");
   CHECK(progress_line(state, 9) == "epoch 2/5");
   CHECK(progress_line({1, 1, 4, 4}, 200).find(std::string(30, '=') + "]") != std::string::npos);
   CHECK(duration_text(59.4) == "59 s");
@@ -113,21 +115,22 @@ TEST_CASE("plain streams get a line per epoch and half minute, terminals a bar")
   const auto run = [](Progress& progress, double& now) {
     for (int i = 0; i < 8; ++i) {
       now += i == 1 ? 40 : 1;
-      progress.step(2.0);
+      progress.step(2.0, i < 4 ? 50 : 100);
     }
   };
   const std::string plain = shown(false, run);
   CHECK(plain.find('\r') == std::string::npos);
   CHECK(std::count(plain.begin(), plain.end(), '\n') == 3);
-  CHECK(plain.find("epoch 1/2 [===============>              ]  50 %  loss 2.0000  5 images/s") ==
-        0);
-  CHECK(plain.find("epoch 2/2 [==============================] 100 %") != std::string::npos);
+  CHECK(plain.find("epoch 1/2 [===============>              ]  loss 2.0000  accuracy 50.0 %  5 "
+                   "images/s") == 0);
+  CHECK(plain.find("epoch 2/2 [==============================]  loss 2.0000  accuracy 59.3 %") !=
+        std::string::npos);
   const std::string bar = shown(true, run);
   CHECK(bar.find("\r\033[K") != std::string::npos);
   CHECK(std::count(bar.begin(), bar.end(), '\n') == 2);
   CHECK(shown(true, [](Progress& progress, double& now) {
           now = 1;
-          progress.step(1.0);
+          progress.step(1.0, 100);
           progress.message("saved");
         }).ends_with("\r\033[Ksaved\n"));
   // A resumed run counts its own steps for the rate and the whole for the time left.
@@ -135,36 +138,38 @@ TEST_CASE("plain streams get a line per epoch and half minute, terminals a bar")
               [](Progress& progress, double& now) {
                 progress.begin_at(6);
                 now = 2;
-                progress.step(1.0);
+                progress.step(1.0, 100);
                 now = 4;
-                progress.step(1.0);
+                progress.step(1.0, 100);
               }) ==
-        "epoch 2/2 [==============================] 100 %  loss 1.0000  50 images/s  0 s left\n");
+        "epoch 2/2 [==============================]  loss 1.0000  accuracy 100.0 %  50 images/s  0 "
+        "s left\n");
 }
 
 TEST_CASE("a checkpoint comes back whole and serves as weights") {
   const std::string path = temporary("checkpoint.safetensors");
   Checkpoint checkpoint;
-  checkpoint.tensors = {{"conv.weight", Array::of<float>({2}, {1, 2})},
-                        {"conv.weight/momentum", Array::of<float>({2}, {3, 4})},
-                        {"key", Array::of<uint32_t>({2}, {5, 6})}};
+  checkpoint.weights = {{"conv.weight", Array::of<float>({2}, {1, 2})}};
+  checkpoint.training_state = {{"optimizer.momentum.conv.weight", Array::of<float>({2}, {3, 4})},
+                               {"rng.key", Array::of<uint32_t>({2}, {5, 6})}};
   checkpoint.step = 1234;
   checkpoint.position = {3, 17};
   checkpoint.seed = ~0ULL;
   checkpoint.settings = {{"model", "resnet20_cifar"}, {"optimizer", "sgd lr=0.1"}};
   save_checkpoint(path, checkpoint);
   const Checkpoint read = load_checkpoint(path);
-  CHECK(read.tensors == checkpoint.tensors);
+  CHECK(read.weights == checkpoint.weights);
+  CHECK(read.training_state == checkpoint.training_state);
   CHECK(read.step == 1234);
   CHECK(read.position == BatchPosition{3, 17});
   CHECK(read.seed == ~0ULL);
   CHECK(read.settings == checkpoint.settings);
-  CHECK(load_weights(path).contains("conv.weight"));
+  CHECK(load_weights(path) == checkpoint.weights);
   CHECK_NOTHROW(check_settings(read, checkpoint.settings, path));
   CHECK_THROWS_WITH_AS(check_settings(read, {{"model", "lenet5"}}, path),
                        doctest::Contains("model 'resnet20_cifar', but this run has 'lenet5'"),
                        CompileError);
-  save_weights(path, checkpoint.tensors);
+  save_weights(path, checkpoint.weights);
   CHECK_THROWS_WITH_AS(load_checkpoint(path), doctest::Contains("is not a checkpoint"),
                        CompileError);
   auto bytes = read_file(path);

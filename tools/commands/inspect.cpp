@@ -1,11 +1,15 @@
 // argent inspect: what a network consists of.
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "codegen/compile.h"
 #include "frontend/analysis.h"
 #include "ir/print.h"
 #include "tools/command.h"
+#include "tools/commands/inspect_library.h"
 #include "tools/network.h"
+#include "tools/program.h"
 #include "tools/whole_number.h"
 
 namespace ag::commands {
@@ -73,7 +77,24 @@ void print_table(const Analysis& analysis, const plan::EntryMemory& memory) {
              static_cast<double>(memory.lower_bound) / 1024);
 }
 
+// A compiled library is what it is.
+void check_library_options(const InspectOptions& options) {
+  const NetworkOptions& network = options.network;
+  const bool none = network.batch == 0 && network.classes == 0 && network.shape.empty() &&
+                    network.weights.empty() && options.target == "host" && !options.graph;
+  if (none) return;
+  throw CompileError(fmt::format("{} is compiled: its batch, classes, input shape, weights and "
+                                 "target are what they are, and its graph is not in it",
+                                 options.model))
+      .help("leave these options out, or give the network itself");
+}
+
 int run(const InspectOptions& options) {
+  if (is_library(options.model)) {
+    check_library_options(options);
+    inspect_library(options.model, options.json);
+    return kSuccess;
+  }
   NamedNetwork network = load_network(options.model, options.network);
   if (options.graph) {
     fmt::print("{}", print(network.graph));
@@ -90,7 +111,9 @@ int run(const InspectOptions& options) {
 
 CommandAction add_options(CLI::App& command) {
   auto options = std::make_shared<InspectOptions>();
-  command.add_option("MODEL", options->model, "a name of the zoo, net.ag, or net.cpp[:function]")
+  command
+      .add_option("MODEL", options->model,
+                  "a name of the zoo, net.ag, net.cpp[:function], or a compiled library (.so)")
       ->required();
   command.add_option("--batch", options->network.batch, "batch size")->check(whole_number());
   command.add_option("--classes", options->network.classes, "classes of a zoo network")
@@ -111,6 +134,7 @@ const Command inspect{"inspect", "layers, shapes, parameters, MACs, receptive fi
                       add_options,
                       "  argent inspect resnet20_cifar\n"
                       "  argent inspect resnet18 --classes 10 --json\n"
-                      "  argent inspect net.cpp:make_net --graph"};
+                      "  argent inspect net.cpp:make_net --graph\n"
+                      "  argent inspect net.so"};
 
 }  // namespace ag::commands

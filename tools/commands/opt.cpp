@@ -1,4 +1,5 @@
 // argent opt: a graph in, passes, text out.
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -7,10 +8,10 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "codegen/compile.h"
 #include "ir/file.h"
 #include "ir/parse.h"
 #include "ir/print.h"
-#include "passes/pass.h"
 #include "tools/command.h"
 #include "tools/network.h"
 
@@ -38,7 +39,7 @@ void make_directory(const std::string& path) {
 
 int list_passes(bool json) {
   nlohmann::json rows = nlohmann::json::array();
-  for (const Pass& pass : all_passes()) {
+  for (const Pass& pass : compiler_passes()) {
     if (!json) fmt::print("{:<22} {}\n", pass.name, pass.summary);
     nlohmann::json parameters = nlohmann::json::object();
     for (const PassParameter& parameter : pass.parameters) {
@@ -81,7 +82,7 @@ int run(const OptOptions& options) {
     throw CompileError("opt: no MODEL is given")
         .help("argent opt net.ag --passes=simplify,dce, or '-' for standard input");
   }
-  std::vector<PassCall> pipeline = parse_pipeline(options.passes);
+  std::vector<PassCall> pipeline = parse_pipeline(options.passes, compiler_passes());
   Graph graph = read_graph(options);
   PrintOptions how{.locations = !options.no_locations};
   if (!options.dump_dir.empty()) {
@@ -138,7 +139,7 @@ const Command opt{
     "opt", "run passes over a graph and print it", add_options,
     "  argent opt net.ag --passes=simplify,cse,dce\n"
     "  argent opt net.ag --passes='grad{of=loss},simplify,dce' --check-semantics\n"
-    "  argent opt resnet20_cifar --batch 8 --passes=default\n"
+    "  argent opt resnet20_cifar --batch 8 --passes='default,layout{target=\"x86-64-v3\"}'\n"
     "  argent opt net.ag --passes=simplify,dce --print-after-all --time-passes --dump-dir=dump\n"
     "  argent opt --list"};
 
