@@ -6,6 +6,7 @@
 #include "frontend/layer.h"
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
+#include "ir/ops/leaf.h"
 #include "ir/ops/norm.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/random.h"
@@ -234,16 +235,33 @@ Tensor adaptive_avg_pool(Operand x, int64_t size) {
   return adaptive_avg_pool(x, Integers(std::max(0, x.tensor.rank() - 2), size));
 }
 
+namespace {
+
+// Whether elements are dropped at all. Throws CompileError where the rate is none.
+bool drops(const BuildContext& context, std::string_view layer, const Operand& x, double rate) {
+  if (rate >= 0 && rate < 1) return context.training() && rate > 0;
+  throw CompileError(fmt::format("{}: the rate is {}", layer, rate))
+      .at(context.graph().locate(x.where))
+      .help("choose a number in [0, 1): the share of elements set to zero");
+}
+
+}  // namespace
+
 Tensor dropout(Operand x, double rate) {
   BuildContext& context = BuildContext::of(x, "dropout");
-  if (!(rate >= 0 && rate < 1)) {
-    throw CompileError(fmt::format("dropout: the rate is {}", rate))
-        .at(context.graph().locate(x.where))
-        .help("choose a number in [0, 1): the share of elements set to zero");
-  }
-  if (!context.training() || rate == 0) return x.tensor;
+  if (!drops(context, "dropout", x, rate)) return x.tensor;
   LocationGuard location(context.graph(), x.where);
   return dropout(x, context.random_key(), rate, context.next_random_stream());
+}
+
+Tensor stochastic_depth(Operand x, double rate) {
+  BuildContext& context = BuildContext::of(x, "stochastic_depth");
+  if (!drops(context, "stochastic_depth", x, rate)) return x.tensor;
+  LocationGuard location(context.graph(), x.where);
+  Shape examples(x.tensor.rank(), 1);
+  if (!examples.empty()) examples[0] = x.tensor.batch();
+  Tensor kept = full(context.graph(), x.tensor.type().with_shape(examples), 1);
+  return x * dropout(kept, context.random_key(), rate, context.next_random_stream());
 }
 
 }  // namespace ag

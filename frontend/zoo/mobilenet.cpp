@@ -1,5 +1,5 @@
-// MobileNet V1 (Howard et al., 2017) and V2 (Sandler, Howard, Zhu, Zhmoginov, Chen, 2018). V2 is
-// named as in torchvision.
+// MobileNet V1 (Howard et al., 2017) and V2 (Sandler, Howard, Zhu, Zhmoginov, Chen, 2018), named as
+// in timm (V1) and torchvision (V2).
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/activation.h"
@@ -21,10 +21,9 @@ ConvLayer pointwise() { return {.kernel = 1, .bias = false, .weight = kaiming_no
 
 // ---- V1 ----
 
-Tensor separable_block(std::string_view name, Tensor x, int64_t width, int64_t stride) {
-  Scope scope(name, x);
-  x = relu(batch_norm("bn1", depthwise_conv("depthwise", x, spatial(stride))));
-  return relu(batch_norm("bn2", conv("pointwise", x, width, pointwise())));
+Tensor separable_block(Tensor x, int64_t width, int64_t stride) {
+  x = relu(batch_norm("bn1", depthwise_conv("conv_dw", x, spatial(stride))));
+  return relu(batch_norm("bn2", conv("conv_pw", x, width, pointwise())));
 }
 
 // ---- V2 ----
@@ -69,17 +68,18 @@ Tensor v2_features(Tensor x) {
 }  // namespace
 
 Tensor mobilenet_v1(Tensor image, int64_t classes) {
-  struct Block {
-    int64_t width, stride;
+  struct Stage {
+    int64_t width, repeats;
   };
-  constexpr Block kBlocks[] = {{64, 1},  {128, 2},  {128, 1}, {256, 2}, {256, 1},
-                               {512, 2}, {512, 1},  {512, 1}, {512, 1}, {512, 1},
-                               {512, 1}, {1024, 2}, {1024, 1}};
-  Tensor x = conv("conv1", image, 32, spatial(2));
-  x = relu(batch_norm("bn1", x));
-  for (size_t i = 0; i < std::size(kBlocks); ++i)
-    x = separable_block(fmt::format("block{}", i + 1), x, kBlocks[i].width, kBlocks[i].stride);
-  return linear("fc", flatten(global_avg_pool(x)), classes);
+  constexpr Stage kStages[] = {{64, 1}, {128, 2}, {256, 2}, {512, 6}, {1024, 2}};
+  Tensor x = relu(batch_norm("bn1", conv("conv_stem", image, 32, spatial(2))));
+  for (size_t stage = 0; stage < std::size(kStages); ++stage) {
+    for (int64_t i = 0; i < kStages[stage].repeats; ++i) {
+      Scope scope(fmt::format("blocks.{}.{}", stage, i), x);
+      x = separable_block(x, kStages[stage].width, stage > 0 && i == 0 ? 2 : 1);
+    }
+  }
+  return linear("classifier", flatten(global_avg_pool(x)), classes);
 }
 
 Tensor mobilenet_v2(Tensor image, int64_t classes) {

@@ -1,5 +1,8 @@
-// ResNets for ImageNet (He, Zhang, Ren, Sun, "Deep residual learning", 2015); the bottleneck's
-// stride is on its 3x3 convolution, as in torchvision.
+// ResNets for ImageNet (He, Zhang, Ren, Sun, "Deep residual learning", 2015) and ResNeXt (Xie,
+// Girshick, Dollár, Tu, He, "Aggregated residual transformations", 2016); the bottleneck's stride
+// is on its 3x3 convolution, as in torchvision.
+#include "frontend/zoo/resnet.h"
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"
@@ -10,11 +13,13 @@ namespace {
 
 // Convolution without bias, padded to keep the extent at stride 1, and its batch norm.
 Tensor conv_bn(std::string_view conv_name, std::string_view norm_name, Tensor x, int64_t width,
-               int64_t kernel, int64_t stride) {
+               int64_t kernel, int64_t stride, int64_t dilation = 1, int64_t groups = 1) {
   x = conv(conv_name, x, width,
            {.kernel = kernel,
             .stride = stride,
-            .padding = kernel / 2,
+            .padding = kernel / 2 * dilation,
+            .dilation = dilation,
+            .groups = groups,
             .bias = false,
             .weight = kaiming_normal_fan_out()});
   return batch_norm(norm_name, x);
@@ -25,30 +30,53 @@ Tensor shortcut(Tensor x, int64_t width, int64_t stride) {
   return conv_bn("downsample.0", "downsample.1", x, width, 1, stride);
 }
 
-Tensor basic_block(Tensor x, int64_t width, int64_t stride) {
-  Tensor y = relu(conv_bn("conv1", "bn1", x, width, 3, stride));
+struct Stride {
+  int64_t stride = 1, dilation = 1;  // of the block's 3x3 convolution that has the stride
+};
+
+Tensor basic_block(Tensor x, int64_t width, Stride step) {
+  Tensor y = relu(conv_bn("conv1", "bn1", x, width, 3, step.stride));
   y = conv_bn("conv2", "bn2", y, width, 3, 1);
-  return relu(y + shortcut(x, width, stride));
+  return relu(y + shortcut(x, width, step.stride));
 }
 
-Tensor bottleneck(Tensor x, int64_t width, int64_t stride) {
-  Tensor y = relu(conv_bn("conv1", "bn1", x, width, 1, 1));
-  y = relu(conv_bn("conv2", "bn2", y, width, 3, stride));
+// The 3x3 convolution has `inner` channels in `groups`.
+Tensor bottleneck(Tensor x, int64_t width, Stride step, int64_t inner, int64_t groups) {
+  Tensor y = relu(conv_bn("conv1", "bn1", x, inner, 1, 1));
+  y = relu(conv_bn("conv2", "bn2", y, inner, 3, step.stride, step.dilation, groups));
   y = conv_bn("conv3", "bn3", y, 4 * width, 1, 1);
-  return relu(y + shortcut(x, 4 * width, stride));
+  return relu(y + shortcut(x, 4 * width, step.stride));
 }
 
-using Block = Tensor (*)(Tensor x, int64_t width, int64_t stride);
+Tensor bottleneck_block(Tensor x, int64_t width, Stride step) {
+  return bottleneck(x, width, step, width, 1);
+}
 
-Tensor resnet(Tensor x, Block block, std::array<int64_t, 4> blocks, int64_t classes) {
+Tensor resnext_block(Tensor x, int64_t width, Stride step) {
+  return bottleneck(x, width, step, 2 * width, 32);
+}
+
+using Block = Tensor (*)(Tensor x, int64_t width, Stride step);
+using Blocks = std::array<int64_t, 4>;
+
+// A stage that dilates has no stride; its first block keeps the dilation of the stage before.
+Tensor features(Tensor x, Block block, Blocks blocks, std::array<bool, 4> dilates = {}) {
   x = relu(conv_bn("conv1", "bn1", x, 64, 7, 2));
   x = max_pool(x, {.kernel = 3, .stride = 2, .padding = 1});
+  int64_t dilation = 1;
   for (int64_t stage = 0; stage < 4; ++stage) {
+    Stride first{stage > 0 && !dilates[stage] ? 2 : 1, dilation};
+    if (dilates[stage]) dilation *= 2;
     for (int64_t i = 0; i < blocks[stage]; ++i) {
       Scope scope(fmt::format("layer{}.{}", stage + 1, i), x);
-      x = block(x, 64 << stage, stage > 0 && i == 0 ? 2 : 1);
+      x = block(x, 64 << stage, i == 0 ? first : Stride{1, dilation});
     }
   }
+  return x;
+}
+
+Tensor resnet(Tensor image, Block block, Blocks blocks, int64_t classes) {
+  Tensor x = features(image, block, blocks);
   return linear("fc", flatten(global_avg_pool(x)), classes);
 }
 
@@ -61,13 +89,21 @@ Tensor resnet34(Tensor image, int64_t classes) {
   return resnet(image, basic_block, {3, 4, 6, 3}, classes);
 }
 Tensor resnet50(Tensor image, int64_t classes) {
-  return resnet(image, bottleneck, {3, 4, 6, 3}, classes);
+  return resnet(image, bottleneck_block, {3, 4, 6, 3}, classes);
 }
 Tensor resnet101(Tensor image, int64_t classes) {
-  return resnet(image, bottleneck, {3, 4, 23, 3}, classes);
+  return resnet(image, bottleneck_block, {3, 4, 23, 3}, classes);
 }
 Tensor resnet152(Tensor image, int64_t classes) {
-  return resnet(image, bottleneck, {3, 8, 36, 3}, classes);
+  return resnet(image, bottleneck_block, {3, 8, 36, 3}, classes);
+}
+
+Tensor resnext50_32x4d(Tensor image, int64_t classes) {
+  return resnet(image, resnext_block, {3, 4, 6, 3}, classes);
+}
+
+Tensor dilated_resnet50_features(Tensor image) {
+  return features(image, bottleneck_block, {3, 4, 6, 3}, {false, false, true, true});
 }
 
 }  // namespace ag::zoo

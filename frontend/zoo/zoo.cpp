@@ -1,6 +1,7 @@
 // The table of networks. Parameter counts, multiply-accumulates and sizes are those published with
-// torchvision 0.19's weights, with akamaster/pytorch_resnet_cifar10 and with timm (mobilenet_v1);
-// for the course's own networks, those of their definition.
+// torchvision's weights, with akamaster/pytorch_resnet_cifar10 and with timm; for the course's own
+// networks, U-Net and WaveNet those of their definition. Networks with auxiliary classifiers
+// (googlenet, inception_v3, deeplabv3_resnet50) are counted without them.
 #include "frontend/zoo/zoo.h"
 
 #include "ir/suggestion.h"
@@ -11,7 +12,8 @@ namespace {
 constexpr std::string_view kImage = "image", kCourse = "the course", kTorchvision = "torchvision",
                            kAkamaster = "akamaster/pytorch_resnet_cifar10";
 
-const Shape kMnist = {1, 28, 28}, kCifar = {3, 32, 32}, kImageNet = {3, 224, 224};
+const Shape kMnist = {1, 28, 28}, kCifar = {3, 32, 32}, kImageNet = {3, 224, 224},
+            kInception = {3, 299, 299};
 
 const ZooEntry kZoo[] = {
     {"fc_baseline", zoo::fc_baseline, kImage, kCifar, 10, 1707274, 0, kCourse},
@@ -31,6 +33,8 @@ const ZooEntry kZoo[] = {
     {"resnet50", zoo::resnet50, kImage, kImageNet, 1000, 25557032, 4.089, kTorchvision},
     {"resnet101", zoo::resnet101, kImage, kImageNet, 1000, 44549160, 7.801, kTorchvision},
     {"resnet152", zoo::resnet152, kImage, kImageNet, 1000, 60192808, 11.514, kTorchvision},
+    {"resnext50_32x4d", zoo::resnext50_32x4d, kImage, kImageNet, 1000, 25028904, 4.230,
+     kTorchvision},
     {"alexnet", zoo::alexnet, kImage, kImageNet, 1000, 61100840, 0.714, kTorchvision},
     {"vgg11", zoo::vgg11, kImage, kImageNet, 1000, 132863336, 7.609, kTorchvision},
     {"vgg13", zoo::vgg13, kImage, kImageNet, 1000, 133047848, 11.308, kTorchvision},
@@ -47,6 +51,28 @@ const ZooEntry kZoo[] = {
     {"densenet121", zoo::densenet121, kImage, kImageNet, 1000, 7978856, 2.834, kTorchvision},
     {"densenet169", zoo::densenet169, kImage, kImageNet, 1000, 14149480, 3.360, kTorchvision},
     {"densenet201", zoo::densenet201, kImage, kImageNet, 1000, 20013928, 4.291, kTorchvision},
+    {"googlenet", zoo::googlenet, kImage, kImageNet, 1000, 6624904, 1.498, kTorchvision},
+    {"inception_v3", zoo::inception_v3, kImage, kInception, 1000, 23834568, 5.713, kTorchvision},
+    {"mobilenet_v3_small", zoo::mobilenet_v3_small, kImage, kImageNet, 1000, 2542856, 0.057,
+     kTorchvision},
+    {"mobilenet_v3_large", zoo::mobilenet_v3_large, kImage, kImageNet, 1000, 5483032, 0.217,
+     kTorchvision},
+    {"efficientnet_b0", zoo::efficientnet_b0, kImage, kImageNet, 1000, 5288548, 0.386,
+     kTorchvision},
+    {"regnet_y_400mf", zoo::regnet_y_400mf, kImage, kImageNet, 1000, 4344144, 0.402, kTorchvision},
+    {"nfnet_l0", zoo::nfnet_l0, kImage, kImageNet, 1000, 35074488, 0, "timm"},
+    {"convnext_tiny", zoo::convnext_tiny, kImage, kImageNet, 1000, 28589128, 4.456, kTorchvision},
+    {"unet", zoo::unet, kImage, {3, 256, 256}, 2, 31037698, 0, "Ronneberger 2015"},
+    {"deeplabv3_resnet50",
+     zoo::deeplabv3_resnet50,
+     kImage,
+     {3, 256, 256},
+     21,
+     39638869,
+     0,
+     kTorchvision},
+    {"r3d_18", zoo::r3d_18, "video", {3, 16, 112, 112}, 400, 33371472, 40.697, kTorchvision},
+    {"wavenet", zoo::wavenet, "signal", {256, 4096}, 256, 894272, 0, "van den Oord 2016"},
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Published networks and the networks of the course, written in the DSL. Parameter names are those
-// of torchvision (of akamaster/pytorch_resnet_cifar10 for the CIFAR ResNets), so published weights
-// load by name.
+// of the source in the table (torchvision, timm, akamaster/pytorch_resnet_cifar10), so published
+// weights load by name.
 #pragma once
 
 #include <span>
@@ -30,6 +30,7 @@ Tensor resnet34(Tensor image, int64_t classes);
 Tensor resnet50(Tensor image, int64_t classes);
 Tensor resnet101(Tensor image, int64_t classes);
 Tensor resnet152(Tensor image, int64_t classes);
+Tensor resnext50_32x4d(Tensor image, int64_t classes);
 Tensor alexnet(Tensor image, int64_t classes);
 Tensor vgg11(Tensor image, int64_t classes);
 Tensor vgg13(Tensor image, int64_t classes);
@@ -46,6 +47,20 @@ Tensor mobilenet_v2(Tensor image, int64_t classes);
 Tensor densenet121(Tensor image, int64_t classes);
 Tensor densenet169(Tensor image, int64_t classes);
 Tensor densenet201(Tensor image, int64_t classes);
+Tensor googlenet(Tensor image, int64_t classes);
+Tensor inception_v3(Tensor image, int64_t classes);
+Tensor mobilenet_v3_small(Tensor image, int64_t classes);
+Tensor mobilenet_v3_large(Tensor image, int64_t classes);
+Tensor efficientnet_b0(Tensor image, int64_t classes);
+Tensor regnet_y_400mf(Tensor image, int64_t classes);
+Tensor nfnet_l0(Tensor image, int64_t classes);
+Tensor convnext_tiny(Tensor image, int64_t classes);
+// A score per class and pixel: [batch, classes, height, width].
+Tensor unet(Tensor image, int64_t classes);
+Tensor deeplabv3_resnet50(Tensor image, int64_t classes);
+Tensor r3d_18(Tensor video, int64_t classes);
+// A score per amplitude and sample: [batch, classes, samples].
+Tensor wavenet(Tensor signal, int64_t classes);
 
 }  // namespace zoo
 

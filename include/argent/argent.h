@@ -25,6 +25,7 @@
 #include "ir/ops/pool.h"
 #include "ir/ops/random.h"
 #include "ir/ops/reduce.h"
+#include "ir/ops/resize.h"
 #include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
 #include "ir/parse.h"

@@ -12,6 +12,7 @@
 #include "ir/ops/pool.h"
 #include "ir/ops/random.h"
 #include "ir/ops/reduce.h"
+#include "ir/ops/resize.h"
 #include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
 #include "ir/ops/window.h"
@@ -93,6 +94,7 @@ constexpr const OpDef* kAllOps[] = {
     &ops::avg_pool,
     &ops::global_avg_pool,
     &ops::adaptive_avg_pool,
+    &ops::resize_linear,
     // activations
     &ops::relu6,
     &ops::clip,

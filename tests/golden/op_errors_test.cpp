@@ -11,6 +11,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/pool.h"
 #include "ir/ops/random.h"
+#include "ir/ops/resize.h"
 #include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
 #include "tests/golden/golden.h"
@@ -144,6 +145,12 @@ const Mistake kNetworks[] = {
     {"a target of another shape",
      {f32(4, 1), f32(4)},
      [](const Inputs& in) { mse_loss(in[0], in[1]); }},
+    {"more sizes than axes",
+     {f32(4, 10)},
+     [](const Inputs& in) {
+       resize_linear(in[0], {2, 3, 4});
+     }},
+    {"resizing to nothing", {f32(4, 10)}, [](const Inputs& in) { resize_linear(in[0], {0}); }},
     {"an activation of integers", {i32({4})}, [](const Inputs& in) { gelu(in[0]); }},
     {"an empty range", {f32(4)}, [](const Inputs& in) { clip(in[0], 2, 1); }},
     {"indices of another rank",

@@ -1,4 +1,5 @@
 #include "ir/ops/pool.h"
+#include "ir/ops/resize.h"
 #include "ir/ops/window.h"
 #include "tests/op_cases.h"
 
@@ -55,6 +56,21 @@ void add_averages(OpCases& table) {
   adaptive("one_axis", {2, 3, 10}, {4});
 }
 
+void add_resizes(OpCases& table) {
+  auto add = [&](const char* label, Shape shape, Integers size, bool align_corners) {
+    table.push_back({"resize_linear", label, kFloats, [=](CaseBuilder& b) {
+                       b.result(resize_linear(b.operand(shape), size, align_corners));
+                     }});
+  };
+  add("bilinear", {2, 3, 3, 5}, {7, 10}, false);
+  add("smaller", {1, 2, 9, 7}, {4, 3}, false);
+  add("one_axis", {2, 3, 5}, {8}, false);
+  add("trilinear", {1, 2, 2, 3, 3}, {3, 5, 6}, false);
+  add("from_one_element", {2, 3, 1, 1}, {3, 4}, false);
+  add("corners", {1, 3, 4, 5}, {7, 2}, true);
+  add("corners_to_one", {1, 2, 4, 3}, {1, 6}, true);
+}
+
 }  // namespace
 
 void add_window_cases(OpCases& table) {
@@ -97,6 +113,7 @@ void add_window_cases(OpCases& table) {
                                              tensor_type(b.dtype(), {2, 7, 6}), scatter_spec()));
                    }});
   add_averages(table);
+  add_resizes(table);
 }
 
 }  // namespace ag

@@ -188,6 +188,7 @@ OPS = {
     "window_gather": ops_window.window_gather, "window_scatter": ops_window.window_scatter,
     "avg_pool": ops_window.avg_pool, "global_avg_pool": ops_window.global_avg_pool,
     "adaptive_avg_pool": ops_window.adaptive_avg_pool,
+    "resize_linear": ops_window.resize_linear,
     "relu6": plain(F.relu6), "silu": plain(F.silu), "mish": plain(F.mish),
     "hard_sigmoid": hard_sigmoid, "hard_swish": plain(F.hardswish),
     "softplus": plain(lambda x: torch.logaddexp(x, torch.zeros_like(x))),

@@ -1,9 +1,10 @@
-"""Argent's pooling in PyTorch."""
+"""Argent's pooling and resizing in PyTorch."""
 import torch
 import torch.nn.functional as F
 
 MAX_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 AVG_POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+LINEAR_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 ADAPTIVE_POOLS = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
 
 
@@ -74,3 +75,8 @@ def global_avg_pool(a, type_, x):
 
 def adaptive_avg_pool(a, type_, x):
     return ADAPTIVE_POOLS[len(a["size"])](x, a["size"])
+
+
+def resize_linear(a, type_, x):
+    return F.interpolate(x, a["size"], mode=LINEAR_MODES[len(a["size"])],
+                         align_corners=a["align_corners"])
