@@ -76,8 +76,8 @@ Tensor layer_norm(std::string_view name, Operand x, LayerNormLayer options = {})
 // Training: each element is zero with probability `rate`, else divided by 1 - rate; the numbers
 // come from the state "rng.key". Inference: x.
 Tensor dropout(Operand x, double rate);
-// Training: each example of x is zero with probability `rate`, else divided by 1 - rate (Huang, Sun,
-// Liu, Sedra, Weinberger, "Deep networks with stochastic depth", 2016). Inference: x.
+// Training: each example of x is zero with probability `rate`, else divided by 1 - rate (Huang,
+// Sun, Liu, Sedra, Weinberger, "Deep networks with stochastic depth", 2016). Inference: x.
 Tensor stochastic_depth(Operand x, double rate);
 
 struct PoolLayer {

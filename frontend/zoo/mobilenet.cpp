@@ -22,8 +22,8 @@ ConvLayer pointwise() { return {.kernel = 1, .bias = false, .weight = kaiming_no
 // ---- V1 ----
 
 Tensor separable_block(Tensor x, int64_t width, int64_t stride) {
-  x = relu(batch_norm("bn1", depthwise_conv("conv_dw", x, spatial(stride))));
-  return relu(batch_norm("bn2", conv("conv_pw", x, width, pointwise())));
+  x = relu6(batch_norm("bn1", depthwise_conv("conv_dw", x, spatial(stride))));
+  return relu6(batch_norm("bn2", conv("conv_pw", x, width, pointwise())));
 }
 
 // ---- V2 ----
@@ -72,7 +72,7 @@ Tensor mobilenet_v1(Tensor image, int64_t classes) {
     int64_t width, repeats;
   };
   constexpr Stage kStages[] = {{64, 1}, {128, 2}, {256, 2}, {512, 6}, {1024, 2}};
-  Tensor x = relu(batch_norm("bn1", conv("conv_stem", image, 32, spatial(2))));
+  Tensor x = relu6(batch_norm("bn1", conv("conv_stem", image, 32, spatial(2))));
   for (size_t stage = 0; stage < std::size(kStages); ++stage) {
     for (int64_t i = 0; i < kStages[stage].repeats; ++i) {
       Scope scope(fmt::format("blocks.{}.{}", stage, i), x);
