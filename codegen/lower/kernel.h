@@ -52,6 +52,9 @@ struct Kernel {
   std::vector<Halide::Func> stages;
   Halide::Func fresh;  // what a stage stores, when all of it must be computed before (see in_place)
 
+  // Set by a schedule: every load inside an aligned vector may read all of it (see LaneLoads).
+  bool reads_whole_vectors = false;
+
   Target target;
 
   const TensorType& result_type(size_t i) const { return result_forms[i].type; }

@@ -53,10 +53,9 @@ class DirectChooser {
       : conv_(conv),
         block_(conv.kernel.results[0].type.layout.block_of(conv.spec.dims.out_channel)),
         vectors_(conv.registers_of(block_)),
-        blocks_((conv.result()[conv.spec.dims.out_channel] + block_ - 1) / block_),
+        blocks_((conv.extents.output + block_ - 1) / block_),
         width_(conv.result().back()),
-        height_(conv.rank() > 3 ? conv.result()[conv.rank() - 2] : 1),
-        depthwise_(conv.spec.groups > 1 && conv.extents.input == 1) {}
+        height_(conv.rank() > 3 ? conv.result()[conv.rank() - 2] : 1) {}
 
   Schedule choose() const {
     int64_t phase = phases();
@@ -116,9 +115,9 @@ class DirectChooser {
     const int last = static_cast<int>(conv_.spec.stride.size()) - 1;
     const int64_t taps_x = conv_.extents.rhs[last];
     const bool may_share = taps_x > 1 && taps_x <= 7;
-    const int64_t most = depthwise_ || phase > 1 ? 2 : may_share ? 1 : 0;
+    const int64_t most = phase > 1 ? 2 : may_share ? 1 : 0;
     for (int64_t unroll : {most, int64_t{0}}) {
-      if (unroll == 0 && (depthwise_ || phase > 1)) break;
+      if (unroll == 0 && (phase > 1)) break;
       tile.unroll_taps = unroll;
       const TileStep step = tile_step(tile, unroll == 0 ? 1 : taps_x, phase);
       if (!fits_registers(conv_.kernel.target, step.accumulators, step.vectors, unroll > 0)) {
@@ -141,7 +140,7 @@ class DirectChooser {
     step.multiply_adds = static_cast<double>(accumulators * hits);
     step.chain = static_cast<double>(hits);
     step.vectors = static_cast<double>(tile.k * vectors_ * taps_x);
-    step.broadcasts = static_cast<double>(inputs * (depthwise_ ? tile.k * vectors_ : 1));
+    step.broadcasts = static_cast<double>(inputs);
     step.accumulators = static_cast<double>(accumulators);
     step.used = used_part(width_, tile.x) * used_part(height_, tile.y);
     return step;
@@ -154,7 +153,7 @@ class DirectChooser {
     const double outer =
         static_cast<double>(conv_.node.types[0].count()) /
         static_cast<double>(width_ * height_ * conv_.result()[conv_.spec.dims.out_channel]) *
-        static_cast<double>(blocks_);
+        static_cast<double>(blocks_ * conv_.spec.groups);
     const double row = flops / (outer * static_cast<double>(height_));
     const int64_t wanted = static_cast<int64_t>(kTaskFlops / row) + 1;
     const int64_t tiles = (height_ + rows_of_tile - 1) / rows_of_tile;
@@ -164,8 +163,7 @@ class DirectChooser {
   }
 
   const ConvView& conv_;
-  int64_t block_, vectors_, blocks_, width_, height_;
-  bool depthwise_;
+  int64_t block_, vectors_, blocks_, width_, height_;  // blocks_: of a group
 };
 
 // ---- backward-weights ----
@@ -306,9 +304,15 @@ class BackwardWeightsChooser {
 Schedule choose_conv(const KernelView& kernel) {
   const std::optional<ConvView> conv = find_conv(kernel);
   if (conv && fits_backward_weights(*conv)) return BackwardWeightsChooser(*conv).choose();
-  const bool direct = conv && fits_direct(*conv);
-  if (direct && is_depthwise(conv->spec, conv->extents)) return choose_depthwise(*conv);
-  if (direct) return DirectChooser(*conv).choose();
+  if (conv && fits_direct(*conv)) {
+    if (conv->spec.groups == 1) return DirectChooser(*conv).choose();
+    const int64_t lanes = conv->kernel.target.lanes(4);
+    const std::optional<GroupVectors> vectors = group_vectors(conv->spec, conv->extents, lanes);
+    const int64_t block = conv->kernel.results[0].type.layout.block_of(1);
+    if (vectors && vectors->block == block) {
+      return vectors->several_groups ? choose_depthwise(*conv) : DirectChooser(*conv).choose();
+    }
+  }
   const bool parallel = conv && conv->flops() >= 2 * kTaskFlops;
   return {"contraction_plain", {{"parallel", parallel}}};
 }

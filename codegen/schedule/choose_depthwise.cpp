@@ -1,8 +1,12 @@
-// Default schedules of depthwise convolutions: one input channel for each output channel.
+// Default schedules of convolutions whose vectors hold several groups: depthwise ones and those of
+// narrow groups (4 or 8 channels).
 //
-// A vector holds 16 channels of one position, all taps are unrolled and the weights of a block of
-// channels stay in registers along a row. Such a kernel moves as many bytes as it computes sums:
-// where its tensors come from beyond the second-level cache, one row at a time is fastest.
+// Depthwise: all taps are unrolled and the weights of a block of channels stay in registers along a
+// row. Such a kernel moves as many bytes as it computes sums.
+//
+// Narrow groups: a lane of input channel i of a group reads element i of that group, a permutation
+// of one vector of inputs; the channels and the taps of a row are unrolled, so that neighbouring
+// positions share it.
 
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/conv_view.h"
@@ -28,7 +32,8 @@ class DepthwiseChooser {
             {{"tile_x", tile.x},
              {"tile_y", tile.y},
              {"tile_k", 1},
-             {"unroll_taps", taps_ <= kMostUnrolledTaps ? 2 : 1},
+             {"unroll_taps", unrolled_axes()},
+             {"unroll_channels", conv_.extents.input > 1},
              {"phase", phase_},
              {"passes", 1},
              {"unroll_epilogue", !is_costly_epilogue(conv_.kernel.body)},
@@ -40,6 +45,11 @@ class DepthwiseChooser {
     int64_t x = 1, y = 1;
   };
 
+  int64_t unrolled_axes() const {
+    if (phase_ > 1) return 2;
+    return conv_.extents.input == 1 && taps_ <= kMostUnrolledTaps ? 2 : 1;
+  }
+
   // Rows of different phase of a dilated gradient; tiles must start at phase 0.
   int64_t phases() const {
     if (conv_.rank() != 4) return 1;
@@ -50,8 +60,9 @@ class DepthwiseChooser {
   Tile best_tile() const {
     Tile best;
     double least = 1e30;
-    for (int64_t y : divisors(height_, phase_ > 1 ? 1 : 4)) {
-      for (int64_t x = 1; x <= std::min<int64_t>(width_, 16); ++x) {
+    const bool narrow = conv_.extents.input > 1;
+    for (int64_t y : divisors(height_, phase_ > 1 || narrow ? 1 : 4)) {
+      for (int64_t x = 1; x <= std::min<int64_t>(width_, narrow ? 8 : 16); ++x) {
         if (phase_ > 1 && (width_ % x != 0 || (x < width_ && x % phase_ != 0))) continue;
         const double cost = cost_of_tile({x, y});
         if (cost >= least) continue;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "codegen/schedule/apply.h"
+#include "codegen/schedule/cpu/lane_loads.h"
 
 namespace ag::schedule {
 namespace {
@@ -50,6 +51,8 @@ KernelResult compile(const KernelRequest& request) {
   apply(kernel, Schedule::parse(request.schedule));
   std::vector<Halide::Argument> arguments(kernel.operands.begin(), kernel.operands.end());
   Halide::Pipeline pipeline(kernel.stages);
+  LaneLoads lane_loads(kernel.target.lanes(4));
+  if (kernel.reads_whole_vectors) pipeline.add_custom_lowering_pass(&lane_loads, nullptr);
   Halide::Target target(halide_target(kernel.target));
   Halide::Module module = pipeline.compile_to_module(arguments, request.symbol, target);
   KernelResult result;

@@ -21,9 +21,30 @@ std::optional<ConvView> find_conv(const KernelView& kernel) {
                               kernel.body.type(found->operands[1]).shape, found->types[0].shape)};
 }
 
-bool is_depthwise(const ConvSpec& spec, const ConvExtents& extents) {
-  return spec.groups > 1 && extents.input == 1 && extents.output == 1 && spec.dims.lhs_group == 1 &&
-         spec.dims.lhs_channel == 1 && spec.dims.out_group == 1;
+int64_t channel_block(int64_t channels, int64_t lanes) {
+  constexpr int64_t kFewChannels = 4;  // below this, blocks would be mostly padding
+  if (channels < kFewChannels) return 1;
+  int64_t block = lanes;
+  while (block > 4 && block / 2 >= channels) block /= 2;
+  return block;
+}
+
+std::optional<GroupVectors> group_vectors(const ConvSpec& spec, const ConvExtents& extents,
+                                          int64_t lanes) {
+  const ConvDims& d = spec.dims;
+  const bool features = d.lhs_group == 1 && d.lhs_channel == 1 && d.out_group == 1;
+  if (spec.groups == 1 || !features) return std::nullopt;
+  const int64_t inputs = extents.input, outputs = extents.output;
+  if (inputs == outputs && inputs < lanes && lanes % inputs == 0 &&
+      (inputs == 1 || d.rhs_group == d.rhs_output)) {
+    const int64_t block = channel_block(spec.groups * outputs, lanes);
+    if (block > 1 && block % inputs == 0) return GroupVectors{block, true};
+  }
+  constexpr int64_t kLeastBlock = 4;
+  for (int64_t block = lanes; block >= kLeastBlock; block /= 2) {
+    if (inputs % block == 0 && outputs % block == 0) return GroupVectors{block, false};
+  }
+  return std::nullopt;
 }
 
 int64_t distinct_inputs(int64_t tile, int64_t stride, int64_t taps, int64_t dilation) {

@@ -37,8 +37,21 @@ struct ConvView {
 // The kernel's convolution, where it is its only contraction.
 std::optional<ConvView> find_conv(const KernelView& kernel);
 
-// One input channel and one output channel a group, channels along axis 1 of lhs and result.
-bool is_depthwise(const ConvSpec& spec, const ConvExtents& extents);
+// How the channels of a convolution with feature groups fill vectors.
+struct GroupVectors {
+  int64_t block;  // channels of a vector
+  // Every lane reads an input channel of its own: a vector holds several groups, or channels that
+  // are groups themselves (depthwise). Else a group is one vector or several.
+  bool several_groups;
+};
+
+// nullopt where the groups are not along the channels of lhs and result, or fill no vectors.
+std::optional<GroupVectors> group_vectors(const ConvSpec& spec, const ConvExtents& extents,
+                                          int64_t lanes);
+
+// The block of an axis with this many channels: a vector, or half of one and less when the channels
+// do not fill it. 1: leave the axis alone.
+int64_t channel_block(int64_t channels, int64_t lanes);
 
 // How many different inputs `tile` neighbouring positions of a window of `taps` read along an axis.
 int64_t distinct_inputs(int64_t tile, int64_t stride, int64_t taps, int64_t dilation);

@@ -7,17 +7,6 @@
 namespace ag {
 namespace {
 
-constexpr int64_t kFewChannels = 4;  // below this, blocks would be mostly padding
-
-// The block of an axis with this many channels: a vector, or half of one and less when the channels
-// do not fill it. 1: leave the axis alone.
-int64_t channel_block(int64_t channels, int lanes) {
-  if (channels < kFewChannels) return 1;
-  int64_t block = lanes;
-  while (block > 4 && block / 2 >= channels) block /= 2;
-  return block;
-}
-
 // One axis blocked, or two, the last innermost; around the blocks row-major, but for `outermost`.
 Layout blocked(int rank, std::vector<LayoutDim> inner, int outermost = 0) {
   std::vector<LayoutDim> dims{{outermost, 0}};
@@ -68,13 +57,19 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
     return blocked(rank, {{1, channel_block(shape[1], lanes)}});
   };
   if (spec.groups > 1) {
-    if (!is_depthwise(spec, ConvExtents(spec, lhs, rhs, conv->types[0].shape))) return demands;
+    const ConvExtents extents(spec, lhs, rhs, conv->types[0].shape);
+    const std::optional<GroupVectors> vectors = group_vectors(spec, extents, lanes);
+    if (!vectors) return demands;
+    const int64_t block = vectors->block;
     if (rhs_leaf >= 0) {
       demands.operands[rhs_leaf] =
-          blocked(rank, {{spec.dims.rhs_group, channel_block(lhs[1], lanes)}});
+          vectors->several_groups
+              ? blocked(rank, {{spec.dims.rhs_group, block}})
+              : blocked(rank, {{spec.dims.rhs_input, block}, {spec.dims.rhs_output, block}},
+                        spec.dims.rhs_output);
     }
-    if (lhs_leaf >= 0) demands.operands[lhs_leaf] = activation(lhs);
-    for (auto& result : demands.results) result = activation(conv->types[0].shape);
+    if (lhs_leaf >= 0) demands.operands[lhs_leaf] = blocked(rank, {{1, block}});
+    for (auto& result : demands.results) result = blocked(rank, {{1, block}});
     return demands;
   }
   if (lhs_leaf >= 0) demands.operands[lhs_leaf] = activation(lhs);

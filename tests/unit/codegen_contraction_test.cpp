@@ -128,6 +128,14 @@ void depthwise_block(Body& body) {
   body.graph.add_output("y", minimum(relu(y), 6.0).value());
 }
 
+// relu(conv(x, w) + bias + r) in groups of four channels
+void narrow_groups_block(Body& body) {
+  Tensor x = body.input("x", {2, 20, 9, 11}), w = body.input("w", {20, 4, 3, 3});
+  Tensor bias = body.input("bias", {1, 20, 1, 1}), r = body.input("r", {2, 20, 9, 11});
+  Tensor y = relu(conv(x, w, {.padding = {1, 1, 1, 1}, .groups = 5}) + bias + r);
+  body.graph.add_output("y", y.value());
+}
+
 // A gradient of the convolution x[n,c,s,s] * w[k,c,r,r], towards operand `which`.
 template <int which>
 void conv_gradient(Body& body, Shape x_shape, Shape w_shape, ConvOptions options) {
@@ -269,6 +277,44 @@ const Case kCases[] = {
      [](Body& b) {
        conv_case(b, {1, 20, 5, 6, 7}, {20, 1, 3, 3, 3},
                  {.padding = {1, 1, 1, 1, 1, 1}, .groups = 20});
+     },
+     "conv_direct"},
+    {"groups of four, padding lanes, bias, residual", "conv", narrow_groups_block, "conv_direct"},
+    {"groups of eight, stride 2", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 104, 15, 14}, {104, 8, 3, 3},
+                 {.stride = {2, 2}, .padding = {1, 1, 1, 1}, .groups = 13});
+     },
+     "conv_direct"},
+    {"groups of two without halo, 1x1", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 12, 9, 10}, {12, 2, 1, 1}, {.groups = 6});
+     },
+     "conv_direct", false},
+    {"groups of one vector", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 64, 9, 9}, {96, 16, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 4});
+     },
+     "conv_direct"},
+    {"groups of several vectors", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 96, 10, 9}, {192, 48, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 2});
+     },
+     "conv_direct"},
+    {"groups of a vector and a half", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 72, 10, 9}, {72, 24, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 3});
+     },
+     "conv_direct"},
+    {"groups backward data", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {2, 64, 10, 12}, {96, 32, 3, 3},
+                        {.stride = {2, 2}, .padding = {1, 1, 1, 1}, .groups = 2});
+     },
+     "conv_direct"},
+    {"groups of four backward data", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {2, 16, 10, 12}, {16, 4, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 4});
      },
      "conv_direct"},
     {"depthwise with two outputs a channel", "conv",

@@ -17,7 +17,8 @@
 //
 // Parameters: tile_x, tile_y, tile_k; unroll_taps: 0 none, 1 the innermost axis, 2 all;
 // phase: rows of different phase, 1 none; passes: over the input channels; unroll_epilogue (0 or
-// 1); task_rows: rows of a parallel task, 0: everything on one thread.
+// 1); unroll_channels: 1 for vectors of several narrow groups, else 0 or absent; task_rows: rows of
+// a parallel task, 0: everything on one thread.
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
@@ -35,7 +36,7 @@ constexpr std::string_view kName = "conv_direct";
 
 struct Parameters {
   int tile_x, tile_y, tile_k, unroll_taps, phase, passes, task_rows;
-  bool unroll_epilogue;
+  bool unroll_epilogue, unroll_channels;
 
   explicit Parameters(const Schedule& schedule)
       : tile_x(value(schedule, "tile_x")),
@@ -45,7 +46,9 @@ struct Parameters {
         phase(value(schedule, "phase")),
         passes(value(schedule, "passes")),
         task_rows(value(schedule, "task_rows")),
-        unroll_epilogue(value(schedule, "unroll_epilogue") != 0) {}
+        unroll_epilogue(value(schedule, "unroll_epilogue") != 0),
+        unroll_channels(schedule.values.contains("unroll_channels") &&
+                        value(schedule, "unroll_channels") != 0) {}
 
   static int value(const Schedule& schedule, std::string_view name) {
     return static_cast<int>(schedule.at(name));
@@ -183,6 +186,7 @@ class RegisterTile {
     update.reorder(loops).vectorize(lane).unroll(block);
     for (const Var& position : positions) update.unroll(position);
     for (size_t i = 0; i < unrolled; ++i) update.unroll(taps[i]);
+    if (p_.unroll_channels) update.unroll(over.channel);
   }
 
   // Sums of a panel in memory; one pass after the other adds its tiles.
@@ -294,6 +298,7 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
 void conv_direct(lower::Kernel& kernel, const Schedule& schedule) {
   Anchor anchor = find_anchor(kernel, kName);
   const Parameters parameters(schedule);
+  kernel.reads_whole_vectors = parameters.unroll_channels;
   check(kernel, anchor, parameters);
   const TileLoops loops = schedule_tiles(anchor, parameters);
   RegisterTile(anchor, parameters).schedule(loops);
