@@ -3,13 +3,16 @@
 Parameter names equal those of Argent's zoo, so one file of weights serves every engine.
 """
 import dataclasses
+import pathlib
+import sys
 from typing import Callable
 
-import timm
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "reference"))
+import zoo_networks  # noqa: E402
 
 
 class LeNet5(nn.Module):
@@ -69,31 +72,20 @@ class CifarResNet(nn.Module):
 @dataclasses.dataclass(frozen=True)
 class Network:
     """A network of Argent's zoo and the PyTorch module that equals it."""
-    name: str
     make: Callable[[], nn.Module]
-    image: tuple = (3, 224, 224)
+    image: tuple
 
 
-def of_torchvision(name, image=(3, 224, 224), **options):
-    return Network(name, lambda: getattr(torchvision.models, name)(weights=None, **options), image)
+def of_reference(name):
+    reference = zoo_networks.NETWORKS[name]
+    return Network(lambda: reference.build(reference.classes), reference.full_shape)
 
 
-def of_timm(name, model, image=(3, 224, 224)):
-    return Network(name, lambda: timm.create_model(model, pretrained=False, exportable=True), image)
-
-
-NETWORKS = {network.name: network for network in [
-    Network("lenet5", LeNet5, (1, 28, 28)),
-    Network("resnet20_cifar", lambda: CifarResNet(3), (3, 32, 32)),
-    of_torchvision("resnet18"),
-    of_torchvision("resnet50"),
-    of_torchvision("vgg16"),
-    of_torchvision("alexnet"),
-    of_torchvision("squeezenet1_1"),
-    of_torchvision("densenet121"),
-    of_timm("mobilenet_v1", "mobilenetv1_100"),
-    of_torchvision("mobilenet_v2"),
-]}
+NETWORKS = {
+    "lenet5": Network(LeNet5, (1, 28, 28)),
+    "resnet20_cifar": Network(lambda: CifarResNet(3), (3, 32, 32)),
+    **{name: of_reference(name) for name in zoo_networks.NETWORKS},
+}
 QUICK = ["lenet5", "resnet20_cifar", "resnet18", "mobilenet_v2", "resnet50"]
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
