@@ -6,6 +6,7 @@ namespace {
 constexpr Row kCpuTemplates[] = {
     {"contraction_plain", contraction_plain},
     {"conv_backward_weights", conv_backward_weights},
+    {"conv_depthwise_weights", conv_depthwise_weights},
     {"conv_direct", conv_direct},
     {"matmul", matmul},
     {"pointwise", pointwise},

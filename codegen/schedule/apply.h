@@ -21,6 +21,7 @@ void apply(lower::Kernel& kernel, const Schedule& schedule);
 // The templates of cpu/.
 void contraction_plain(lower::Kernel& kernel, const Schedule& schedule);
 void conv_backward_weights(lower::Kernel& kernel, const Schedule& schedule);
+void conv_depthwise_weights(lower::Kernel& kernel, const Schedule& schedule);
 void conv_direct(lower::Kernel& kernel, const Schedule& schedule);
 void matmul(lower::Kernel& kernel, const Schedule& schedule);
 void pointwise(lower::Kernel& kernel, const Schedule& schedule);

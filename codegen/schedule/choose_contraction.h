@@ -8,6 +8,7 @@ namespace ag {
 
 Schedule choose_conv(const KernelView& kernel);
 Schedule choose_depthwise(const ConvView& conv);
+Schedule choose_depthwise_weights(const ConvView& conv);
 Schedule choose_matmul(const KernelView& kernel);
 
 }  // namespace ag

@@ -175,6 +175,13 @@ bool fits_backward_weights(const ConvView& conv) {
          conv.spec.groups == 1 && gradient->type.layout.block_of(1) > 1;
 }
 
+bool fits_depthwise_weights(const ConvView& conv) {
+  const BufferForm *input = conv.form(0), *gradient = conv.form(1);
+  if (!is_depthwise_weights(conv.spec, conv.extents) || !input || !gradient) return false;
+  const int64_t block = gradient->type.layout.block_of(1);
+  return block > 1 && input->type.layout.block_of(1) == block;
+}
+
 class BackwardWeightsChooser {
  public:
   explicit BackwardWeightsChooser(const ConvView& conv)
@@ -313,6 +320,7 @@ Schedule choose_conv(const KernelView& kernel) {
       return vectors->several_groups ? choose_depthwise(*conv) : DirectChooser(*conv).choose();
     }
   }
+  if (conv && fits_depthwise_weights(*conv)) return choose_depthwise_weights(*conv);
   const bool parallel = conv && conv->flops() >= 2 * kTaskFlops;
   return {"contraction_plain", {{"parallel", parallel}}};
 }

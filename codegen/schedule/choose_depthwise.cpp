@@ -114,6 +114,19 @@ class DepthwiseChooser {
 
 }  // namespace
 
+// Taps in registers beside inputs and gradients on their way.
+Schedule choose_depthwise_weights(const ConvView& conv) {
+  const int64_t most = conv.kernel.target.vector_registers - 6, columns = conv.result().back();
+  const int64_t rows = conv.rank() > 3 ? conv.result()[conv.rank() - 2] : 1;
+  const int64_t width = conv.extents.rhs.back();
+  return {"conv_depthwise_weights",
+          {{"tile_y", divisors(rows, std::max<int64_t>(most / columns, 1)).back()},
+           {"unroll_x", width % 4 == 0   ? 4
+                        : width % 2 == 0 ? 2
+                                         : 1},
+           {"parallel", conv.flops() >= 2 * kTaskFlops}}};
+}
+
 Schedule choose_depthwise(const ConvView& conv) { return DepthwiseChooser(conv).choose(); }
 
 }  // namespace ag

@@ -29,6 +29,12 @@ int64_t channel_block(int64_t channels, int64_t lanes) {
   return block;
 }
 
+bool is_depthwise_weights(const ConvSpec& spec, const ConvExtents& extents) {
+  const ConvDims& d = spec.dims;
+  return spec.groups > 1 && extents.batch == 1 && extents.output == 1 && d.lhs_group == 1 &&
+         d.lhs_batch == 1 && d.rhs_group == 1 && d.rhs_output == 1 && d.out_group == 0;
+}
+
 std::optional<GroupVectors> group_vectors(const ConvSpec& spec, const ConvExtents& extents,
                                           int64_t lanes) {
   const ConvDims& d = spec.dims;

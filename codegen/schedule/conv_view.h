@@ -49,6 +49,10 @@ struct GroupVectors {
 std::optional<GroupVectors> group_vectors(const ConvSpec& spec, const ConvExtents& extents,
                                           int64_t lanes);
 
+// Backward-weights of a depthwise convolution: channels, each a group, along axis 1 of both
+// operands and axis 0 of the result.
+bool is_depthwise_weights(const ConvSpec& spec, const ConvExtents& extents);
+
 // The block of an axis with this many channels: a vector, or half of one and less when the channels
 // do not fill it. 1: leave the axis alone.
 int64_t channel_block(int64_t channels, int64_t lanes);

@@ -59,6 +59,10 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
   if (spec.groups > 1) {
     const ConvExtents extents(spec, lhs, rhs, conv->types[0].shape);
     const std::optional<GroupVectors> vectors = group_vectors(spec, extents, lanes);
+    if (is_depthwise_weights(spec, extents)) {  // the result may have any layout
+      if (lhs_leaf >= 0) demands.operands[lhs_leaf] = activation(lhs);
+      if (rhs_leaf >= 0) demands.operands[rhs_leaf] = activation(rhs);
+    }
     if (!vectors) return demands;
     const int64_t block = vectors->block;
     if (rhs_leaf >= 0) {

@@ -279,6 +279,33 @@ const Case kCases[] = {
                  {.padding = {1, 1, 1, 1, 1, 1}, .groups = 20});
      },
      "conv_direct"},
+    {"depthwise backward weights", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {3, 32, 12, 10}, {32, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 32});
+     },
+     "conv_depthwise_weights"},
+    {"depthwise backward weights, 5x5, stride 2, padding lanes", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {2, 40, 15, 13}, {40, 1, 5, 5},
+                        {.stride = {2, 2}, .padding = {2, 2, 2, 2}, .groups = 40});
+     },
+     "conv_depthwise_weights"},
+    {"depthwise backward weights, 7x7 without halo", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {2, 24, 21, 20}, {24, 1, 7, 7}, {.padding = {3, 3, 3, 3}, .groups = 24});
+     },
+     "conv_depthwise_weights", false},
+    {"depthwise backward weights, one axis", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {2, 16, 40}, {16, 1, 5}, {.padding = {2, 2}, .groups = 16});
+     },
+     "conv_depthwise_weights"},
+    {"depthwise backward weights, three axes", "conv",
+     [](Body& b) {
+       conv_gradient<1>(b, {2, 16, 4, 6, 8}, {16, 1, 3, 3, 3},
+                        {.padding = {1, 1, 1, 1, 1, 1}, .groups = 16});
+     },
+     "conv_depthwise_weights"},
     {"groups of four, padding lanes, bias, residual", "conv", narrow_groups_block, "conv_direct"},
     {"groups of eight, stride 2", "conv",
      [](Body& b) {
