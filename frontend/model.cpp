@@ -26,7 +26,10 @@ std::string described(const std::string& name, const TensorType& type) {
   return fmt::format("'{}' ({})", name, to_string(type));
 }
 
-bool is_ignored(std::string_view name) { return name.ends_with("num_batches_tracked"); }
+// Whether `part` stands between the dots of `name`.
+bool has_part(const std::string& name, const std::string& part) {
+  return ("." + name + ".").find("." + part + ".") != std::string::npos;
+}
 
 Array converted(Array from, const TensorType& type) {
   if (from.dtype() == type.dtype || !is_float(from.dtype()) || !is_float(type.dtype)) return from;
@@ -52,7 +55,11 @@ Location location_of(const Graph& graph, std::string_view leaf) {
 }  // namespace
 
 Model::Model(Network network, TraceOptions options)
-    : network_(std::move(network)), inputs_(inputs_of(options)), forward_(options.name) {
+    : network_(std::move(network)),
+      inputs_(inputs_of(options)),
+      unused_(options.unused),
+      forward_(options.name) {
+  unused_.emplace_back("num_batches_tracked");
   if (network_.inputs() >= 0 && network_.inputs() != static_cast<int>(inputs_.size())) {
     throw CompileError(fmt::format("trace of @{}: the function takes {} inputs, {} are given",
                                    options.name, network_.inputs(), inputs_.size()));
@@ -119,7 +126,10 @@ void Model::set_weights(WeightMap weights, const std::string& source) {
         .at(location_of(forward_, parameter.name))
         .help("load weights that were saved from this network, or change the layer");
   }
-  std::erase_if(weights, [](const auto& entry) { return is_ignored(entry.first); });
+  std::erase_if(weights, [&](const auto& entry) {
+    return std::any_of(unused_.begin(), unused_.end(),
+                       [&](const std::string& part) { return has_part(entry.first, part); });
+  });
   for (const auto& [name, array] : weights) {
     auto same = [&](const Parameter& parameter) { return parameter.name == name; };
     if (std::none_of(parameters_.begin(), parameters_.end(), same))

@@ -57,6 +57,9 @@ struct TraceOptions {
   TensorType image = {};
   std::vector<NamedType> inputs = {};
   std::string name = "network";  // of the graph
+  // Weights with one of these between the dots of their name are left out: {"aux1"} drops
+  // "aux1.conv.weight".
+  std::vector<std::string> unused = {};
 };
 
 class Model {
@@ -83,7 +86,8 @@ class Model {
   void initialize(uint64_t seed = 0);
   // Takes the values of this network's parameters and statistics. Throws CompileError when one is
   // missing or has another shape, or when a name is not of this network; `source` opens the
-  // message. Float types are converted; PyTorch's num_batches_tracked is left out.
+  // message. Float types are converted; PyTorch's num_batches_tracked is left out, and what the
+  // options call unused.
   void set_weights(WeightMap weights, const std::string& source = "weights");
   // .safetensors, .npz, or PyTorch's .pt, .pth, .th.
   void load(const std::string& path);
@@ -93,6 +97,7 @@ class Model {
  private:
   Network network_;
   std::vector<NamedType> inputs_;
+  std::vector<std::string> unused_;
   Graph forward_;
   std::vector<Parameter> parameters_;
   WeightMap weights_;

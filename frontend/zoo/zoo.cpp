@@ -51,8 +51,24 @@ const ZooEntry kZoo[] = {
     {"densenet121", zoo::densenet121, kImage, kImageNet, 1000, 7978856, 2.834, kTorchvision},
     {"densenet169", zoo::densenet169, kImage, kImageNet, 1000, 14149480, 3.360, kTorchvision},
     {"densenet201", zoo::densenet201, kImage, kImageNet, 1000, 20013928, 4.291, kTorchvision},
-    {"googlenet", zoo::googlenet, kImage, kImageNet, 1000, 6624904, 1.498, kTorchvision},
-    {"inception_v3", zoo::inception_v3, kImage, kInception, 1000, 23834568, 5.713, kTorchvision},
+    {"googlenet",
+     zoo::googlenet,
+     kImage,
+     kImageNet,
+     1000,
+     6624904,
+     1.498,
+     kTorchvision,
+     {"aux1", "aux2"}},
+    {"inception_v3",
+     zoo::inception_v3,
+     kImage,
+     kInception,
+     1000,
+     23834568,
+     5.713,
+     kTorchvision,
+     {"AuxLogits"}},
     {"mobilenet_v3_small", zoo::mobilenet_v3_small, kImage, kImageNet, 1000, 2542856, 0.057,
      kTorchvision},
     {"mobilenet_v3_large", zoo::mobilenet_v3_large, kImage, kImageNet, 1000, 5483032, 0.217,
@@ -62,6 +78,17 @@ const ZooEntry kZoo[] = {
     {"regnet_y_400mf", zoo::regnet_y_400mf, kImage, kImageNet, 1000, 4344144, 0.402, kTorchvision},
     {"nfnet_l0", zoo::nfnet_l0, kImage, kImageNet, 1000, 35074488, 0, "timm"},
     {"convnext_tiny", zoo::convnext_tiny, kImage, kImageNet, 1000, 28589128, 4.456, kTorchvision},
+    {"vit_b_16", zoo::vit_b_16, kImage, kImageNet, 1000, 86567656, 17.564, kTorchvision},
+    {"deit_tiny", zoo::deit_tiny, kImage, kImageNet, 1000, 5717416, 0, "timm"},
+    {"swin_t",
+     zoo::swin_t,
+     kImage,
+     kImageNet,
+     1000,
+     28288354,
+     4.491,
+     kTorchvision,
+     {"relative_position_index"}},
     {"unet", zoo::unet, kImage, {3, 256, 256}, 2, 31037698, 0, "Ronneberger 2015"},
     {"deeplabv3_resnet50",
      zoo::deeplabv3_resnet50,
@@ -70,7 +97,8 @@ const ZooEntry kZoo[] = {
      21,
      39638869,
      0,
-     kTorchvision},
+     kTorchvision,
+     {"aux_classifier"}},
     {"r3d_18", zoo::r3d_18, "video", {3, 16, 112, 112}, 400, 33371472, 40.697, kTorchvision},
     {"wavenet", zoo::wavenet, "signal", {256, 4096}, 256, 894272, 0, "van den Oord 2016"},
 };
@@ -97,8 +125,9 @@ Model zoo_model(std::string_view name, int64_t batch, int64_t classes) {
   shape.insert(shape.begin(), batch);
   const int64_t width = classes > 0 ? classes : entry.classes;
   Network network([function = entry.function, width](Tensor x) { return function(x, width); });
-  return trace(network,
-               {.inputs = {{std::string(entry.input), f32(shape)}}, .name = std::string(name)});
+  return trace(network, {.inputs = {{std::string(entry.input), f32(shape)}},
+                         .name = std::string(name),
+                         .unused = entry.unused});
 }
 
 }  // namespace ag

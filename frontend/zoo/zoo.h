@@ -55,6 +55,9 @@ Tensor efficientnet_b0(Tensor image, int64_t classes);
 Tensor regnet_y_400mf(Tensor image, int64_t classes);
 Tensor nfnet_l0(Tensor image, int64_t classes);
 Tensor convnext_tiny(Tensor image, int64_t classes);
+Tensor vit_b_16(Tensor image, int64_t classes);
+Tensor deit_tiny(Tensor image, int64_t classes);
+Tensor swin_t(Tensor image, int64_t classes);
 // A score per class and pixel: [batch, classes, height, width].
 Tensor unet(Tensor image, int64_t classes);
 Tensor deeplabv3_resnet50(Tensor image, int64_t classes);
@@ -73,6 +76,9 @@ struct ZooEntry {
   int64_t parameters;  // published count, or the count of the definition where none is published
   double gmacs;        // published multiply-accumulates of one example, 1e9; 0: none published
   std::string_view source;
+  // Parts of names in published weights that the network does not use: auxiliary classifiers of
+  // training, tables that follow from shapes.
+  std::vector<std::string> unused = {};
 };
 
 std::span<const ZooEntry> zoo_entries();

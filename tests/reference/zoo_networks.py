@@ -20,7 +20,7 @@ class Reference:
     full_shape: tuple = (3, 224, 224)  # the zoo's, one example
     classes: int = 1000
     test_classes: int = 10
-    constants: tuple = ()  # ends of names of buffers that are no parameters
+    small: Callable = None  # builds the network of test_shape, where another size is another one
 
 
 def torchvision_model(name, **options):
@@ -28,9 +28,9 @@ def torchvision_model(name, **options):
     return lambda classes: make(weights=None, num_classes=classes, **options)
 
 
-def timm_model(name):
+def timm_model(name, **options):
     return lambda classes: timm.create_model(name, pretrained=False, num_classes=classes,
-                                             exportable=True)
+                                             exportable=True, **options)
 
 
 def double_conv(inputs, width):
@@ -127,6 +127,11 @@ NETWORKS = {
     "regnet_y_400mf": Reference(torchvision_model("regnet_y_400mf"), (1, 3, 64, 80)),
     "nfnet_l0": Reference(timm_model("nfnet_l0"), (1, 3, 64, 80)),
     "convnext_tiny": Reference(torchvision_model("convnext_tiny"), (1, 3, 64, 96)),
+    "vit_b_16": Reference(torchvision_model("vit_b_16"), (1, 3, 64, 64),
+                          small=torchvision_model("vit_b_16", image_size=64)),
+    "deit_tiny": Reference(timm_model("deit_tiny_patch16_224"), (1, 3, 64, 96),
+                           small=timm_model("deit_tiny_patch16_224", img_size=(64, 96))),
+    "swin_t": Reference(torchvision_model("swin_t"), (2, 3, 60, 88)),
     "unet": Reference(UNet, (1, 3, 32, 48), (3, 256, 256), 2, 3),
     "deeplabv3_resnet50": Reference(deeplab, (1, 3, 40, 56), (3, 256, 256), 21, 5),
     "r3d_18": Reference(r3d_18, (1, 3, 6, 32, 48), (3, 16, 112, 112), 400),

@@ -45,7 +45,7 @@ def value_of(name, shape):
 def fill(model):
     state = model.state_dict()
     for name, tensor in state.items():
-        if tensor.is_floating_point() and not name.endswith(model.constants):
+        if tensor.is_floating_point():
             values = value_of(name, tuple(tensor.shape)).astype(np.float32)
             tensor.copy_(torch.from_numpy(np.asarray(values)))
 
@@ -57,6 +57,7 @@ def output_of(model, image):
 
 def multiply_accumulates(model, shape):
     """At the published size; on tensors without data."""
+    torch.backends.mha.set_fastpath_enabled(False)  # it is not counted
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.to("meta")(torch.zeros((1, *shape), device="meta"))
     return counter.get_total_flops() // 2
@@ -66,8 +67,7 @@ def record(name):
     network = NETWORKS[name]
     full = network.build(network.classes).eval()
     arrays = {"macs": np.array([multiply_accumulates(full, network.full_shape)])}
-    model = network.build(network.test_classes).eval()
-    model.constants = tuple(network.constants)
+    model = (network.small or network.build)(network.test_classes).eval()
     fill(model)
     image = torch.from_numpy(draw("input", network.test_shape, "normal", 1.0, SEED))
     single = output_of(model, image)

@@ -6,6 +6,7 @@
 
 #include "frontend/layers.h"
 #include "frontend/model.h"
+#include "ir/interpret.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
 #include "ir/print.h"
@@ -115,6 +116,30 @@ TEST_CASE("dropout and batch norm do nothing to state in inference") {
   std::vector<std::string> updated;
   for (const Output& output : graph.outputs()) updated.push_back(output.name);
   CHECK(updated == std::vector<std::string>{"bn.running_mean", "bn.running_var", "rng.key"});
+}
+
+TEST_CASE("stochastic depth drops whole examples, in training only") {
+  auto network = [](Tensor x) { return stochastic_depth(x, 0.25); };
+  Model model = trace(network, {.image = f32(64, 3, 2)});
+  CHECK(model.forward().outputs()[0].value == model.forward().find_leaf("image"));
+
+  Graph graph;
+  BuildContext context(graph, Mode::training);
+  graph.add_output("y", model.build(context)[0].tensor.value());
+  ReferenceTensor image(DType::f32, {64, 3, 2}), rng_key(DType::u32, {2});
+  std::fill(image.floats.begin(), image.floats.end(), 3.0);
+  const auto results = interpret(graph, {{"image", image}, {"rng.key", rng_key}});
+  const ReferenceTensor& y = results.back();
+  int dropped = 0;
+  for (int64_t example = 0; example < 64; ++example) {
+    dropped += y.floats[example * 6] == 0;
+    for (int64_t i = 0; i < 6; ++i) {
+      CHECK(y.floats[example * 6 + i] == y.floats[example * 6]);
+      CHECK((y.floats[example * 6 + i] == 0 || y.floats[example * 6 + i] == 4.0));
+    }
+  }
+  CHECK(dropped > 5);
+  CHECK(dropped < 30);
 }
 
 TEST_CASE("errors name the layer, both values, the user's line and a way out") {

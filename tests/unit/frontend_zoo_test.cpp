@@ -55,6 +55,19 @@ TEST_CASE("published CIFAR ResNet weights load by name") {
   }
 }
 
+TEST_CASE("published weights may hold the classifiers that only training uses") {
+  Model model = zoo_model("googlenet", 1, 10);
+  model.initialize();
+  WeightMap weights = model.weights();
+  weights.emplace("aux1.fc2.bias", Array(DType::f32, {1000}));
+  weights.emplace("conv1.bn.num_batches_tracked", Array(DType::i64, {}));
+  model.set_weights(weights);
+  CHECK(model.weights().size() == model.parameters().size());
+  weights.emplace("aux3.fc2.bias", Array(DType::f32, {1000}));
+  CHECK_THROWS_WITH_AS(model.set_weights(weights), doctest::Contains("aux3.fc2.bias"),
+                       CompileError);
+}
+
 TEST_CASE("names are those of torchvision's state dicts") {
   auto has = [](std::string_view network, std::string_view leaf, Shape shape) {
     Model model = zoo_model(network);
