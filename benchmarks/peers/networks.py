@@ -93,6 +93,9 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 def randomise(model, image):
     """Weights that keep activations near 1: batch norms get running statistics of a real pass."""
+    for parameter in model.parameters():  # scales of 0 or 1e-6 would hide whole branches
+        if parameter.numel() > 1 and parameter.min() == parameter.max():
+            nn.init.uniform_(parameter, 0.1, 0.5)
     norms = [module for module in model.modules() if isinstance(module, NORMS)]
     for norm in norms:
         nn.init.uniform_(norm.weight, 0.5, 1.5)
