@@ -39,8 +39,8 @@ constexpr Pass kPasses[] = {
      run<strip_stop_gradient>},
     {"fold_batch_norm", "inference batch norm into the weights of the convolution before it",
      run<fold_batch_norm>},
+    {"fast_variance", "statistics of batch norm in one reading", run<fast_variance>},
     {"expand", "write composites out in primitives", run_expand, kExpandParameters},
-    {"fast_variance", "variances over a batch in one reading", run<fast_variance>},
     {"fuse", "group primitives into kernels", run<fuse>},
 };
 

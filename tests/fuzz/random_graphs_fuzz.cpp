@@ -35,7 +35,7 @@ const char* const kPipelines[] = {
     "expand",
     "strip_stop_gradient",
     "fold_batch_norm",
-    "expand,simplify,cse,fast_variance",
+    "fast_variance,expand,simplify,cse",
     "simplify,cse,dce,fold_batch_norm,expand,strip_stop_gradient,simplify,cse,dce",
     "default",
     "expand,fuse",

@@ -1,11 +1,5 @@
 // Twenty compiled training steps of ModernCNN on CIFAR-10 beside the losses PyTorch recorded
-// (tests/reference/modern_cnn_losses.py).
-//
-// Wanted: all twenty within 1e-3. Met: the first eight. From there on the runs part by up to 0.5
-// percent, and two builds of ours that sum batch statistics in another order part from each other
-// by as much, on either side of PyTorch's: rounding that grows from step to step. That PyTorch in
-// f32 parts from itself in f64 alike has not been shown, so the later steps are reported, not
-// excused.
+// (tests/reference/modern_cnn_losses.py, which says why the weights begin as they do).
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -22,19 +16,35 @@
 
 using namespace ag;
 
-TEST_CASE("ModernCNN's first eight losses are PyTorch's; the other twelve are reported") {
+namespace {
+
+// torchvision's scheme for residual networks: Kaiming normal with fan-out, and each block begins
+// as the identity.
+Parameter as_recorded(Parameter parameter) {
+  const std::string& name = parameter.name;
+  if (parameter.trained && parameter.type.rank() == 4) parameter.initial = kaiming_normal_fan_out();
+  if (parameter.trained && name.ends_with("bn2.weight")) parameter.initial = zeros();
+  return parameter;
+}
+
+}  // namespace
+
+TEST_CASE("ModernCNN's first twenty losses are PyTorch's") {
   const auto folder = test_data("cifar-10-batches-bin");
   if (!folder) return;
   constexpr int64_t kBatch = 128;
+  constexpr double kTolerance = 1e-3;
   const Recorded recorded("modern_cnn_losses.npz");
   const Array& losses = recorded.array("losses");
   const auto seed = static_cast<uint64_t>(recorded.array("seed").get_int(0));
+  REQUIRE(losses.count() == 20);
 
   const Model model = zoo_model("modern_cnn", kBatch);
   const TrainingStep step =
       training_step(model, {.optimizer = sgd(0.01, {.momentum = 0.9})}, kBatch);
   WeightMap values;
-  for (const Parameter& parameter : step.parameters) values[parameter.name] = draw(parameter, seed);
+  for (const Parameter& parameter : step.parameters)
+    values[parameter.name] = draw(as_recorded(parameter), seed);
   const ProgramEntry entry{"step", step.graph};
   const CompiledProgram compiled = compile_graphs("modern_cnn_step", {&entry, 1}, values);
   ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(2);
@@ -48,7 +58,6 @@ TEST_CASE("ModernCNN's first eight losses are PyTorch's; the other twelve are re
                      {.batch = kBatch, .shuffle = false, .normalisation = data.normalisation});
   const Array rate = Array::of({}, std::vector<float>{0.01f});
   Batch batch;
-  constexpr int64_t kAsserted = 8;
   double worst = 0;
   for (int64_t i = 0; i < losses.count(); ++i) {
     CAPTURE(i);
@@ -56,8 +65,9 @@ TEST_CASE("ModernCNN's first eight losses are PyTorch's; the other twelve are re
     const Array inputs[] = {batch.images, batch.labels, rate};
     const double loss = instance.run(0, inputs)[0].get_double(0);
     const double expected = losses.get_double(i);
-    if (i < kAsserted) CHECK(loss == doctest::Approx(expected).epsilon(1e-3));
-    worst = std::max(worst, std::fabs(loss - expected) / expected);
+    const double difference = std::fabs(loss - expected) / expected;
+    CHECK(difference < kTolerance);
+    worst = std::max(worst, difference);
   }
   MESSAGE("largest relative difference of the twenty losses: " << worst);
 }

@@ -1,13 +1,14 @@
 // Reductions over rows or columns, with whatever is elementwise before and behind them.
 //
 // A reduction whose result is indexed like the rows of the kernel's result (softmax: maximum, sum)
-// is computed per row. Others are computed at the root, in two steps where the domain is large:
-// partial results over the outermost reduced axis in parallel, then their sum. The partition
-// depends on shapes alone, so results do not depend on the number of threads.
+// is computed per row. Others are computed at the root, in steps where the domain is large: partial
+// results over the outermost reduced axis in parallel, then groups of these, then their sum. The
+// partition depends on shapes alone, so results do not depend on the number of threads.
 //
 // Parameters: parallel (0 or 1).
 
 #include <algorithm>
+#include <cmath>
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/loops.h"
@@ -22,6 +23,8 @@ using Halide::VarOrRVar;
 
 // Below this many elements a second step costs more than it saves.
 constexpr int64_t kTwoStepElements = 4096;
+// A single reduced axis is cut into parts of at most so many elements.
+constexpr int64_t kLongestChain = 128;
 
 struct Shape2 {
   int64_t kept = 1, reduced = 1;
@@ -32,13 +35,17 @@ const Shape& operand_shape(const lower::Kernel& kernel, const lower::Reduction& 
   return kernel.body.type(node.operands[0]).shape;
 }
 
-// The operand's axis that is innermost in the memory of the largest leaf of that shape.
+// The operand's axis that is innermost in the memory of the largest leaf of that shape, or of its
+// rank: a slice keeps its axes.
 int innermost_axis(const lower::Kernel& kernel, const Shape& shape) {
+  const int rank = static_cast<int>(shape.size());
+  int axis = rank - 1;
   for (const BufferForm& form : kernel.operand_forms) {
-    if (form.type.shape == shape && !shape.empty())
-      return form.type.layout.dims(form.type.rank()).back().axis;
+    if (rank == 0 || form.type.rank() != rank) continue;
+    axis = form.type.layout.dims(rank).back().axis;
+    if (form.type.shape == shape) break;
   }
-  return static_cast<int>(shape.size()) - 1;
+  return axis;
 }
 
 // The loop variable of an operand's axis that stays: kept axes keep their order.
@@ -60,39 +67,86 @@ Var vectorise_kept(Stage stage, const Var& variable, int lanes, int64_t extent) 
   return outer;
 }
 
+// (index, value) pairs: their order matters.
+bool is_arg(const lower::Reduction& reduction) {
+  return reduction.func.types().size() > 1 && reduction.func.types()[0] == Halide::Int(32);
+}
+
+// The divisor of `extent` nearest below `most`.
+int64_t divisor_up_to(int64_t extent, int64_t most) {
+  while (extent % most != 0) --most;
+  return most;
+}
+
+// What the partial results of a column reduction are summed over (`within`, innermost first), and
+// how many partial results there are.
+struct Parts {
+  RVar part;
+  int64_t count;
+  std::vector<RVar> within;
+};
+
+// Parts are the outermost reduced axis; a single long axis is cut into parts.
+Parts find_parts(lower::Reduction& reduction, const Shape& shape) {
+  const std::vector<RVar>& variables = reduction.variables;
+  int64_t outermost = shape[reduction.axes.back()];
+  if (variables.size() > 1)
+    return {variables.back(), outermost, {variables.begin(), variables.end() - 1}};
+  RVar part("part_of_axis"), within("within");
+  int64_t share = divisor_up_to(outermost, kLongestChain);
+  reduction.func.update().split(variables[0], part, within, static_cast<int>(share));
+  return {part, outermost / share, {within}};
+}
+
+// Vectors of columns, the reduced loops outside them; returns the loop over vectors.
+Var schedule_column_sums(Func& sums, const Var& column, int lanes, int64_t columns,
+                         const std::vector<RVar>& reduced) {
+  vectorise_kept(sums, column, lanes, columns);
+  Var outer = vectorise_kept(sums.update(), column, lanes, columns);
+  std::vector<VarOrRVar> order{Var("lane")};
+  order.insert(order.end(), reduced.begin(), reduced.end());
+  order.push_back(outer);
+  sums.update().reorder(order);
+  return outer;
+}
+
+// The sum of the parts, in groups: rounding grows with the length of the last chain of additions,
+// while that of the parts themselves averages out.
+void schedule_sum_of_parts(Func& func, const Parts& parts, const Var& column, int lanes,
+                           int64_t columns) {
+  int64_t most = static_cast<int64_t>(std::sqrt(static_cast<double>(parts.count)));
+  int64_t size = divisor_up_to(parts.count, most);
+  RVar group("group"), member("member");
+  Var of_group("of_group");
+  func.update().split(parts.part, group, member, static_cast<int>(size));
+  Func group_sum = func.update().rfactor(group, of_group);
+  Var outer = schedule_column_sums(func, column, lanes, columns, {group});
+  group_sum.compute_at(func, outer);
+  schedule_column_sums(group_sum, column, lanes, columns, {member});
+}
+
 // A column reduction (the innermost axis stays): vectors of columns, reduced loops outside them.
 void schedule_columns(lower::Kernel& kernel, lower::Reduction& reduction, int axis, bool parallel) {
   const Shape& shape = operand_shape(kernel, reduction);
-  int rank = static_cast<int>(shape.size());
-  Var column = kept_variable(reduction, axis, rank);
-  int lanes = vector_lanes(kernel.target, reduction.func.types(), shape[axis]);
-  RVar outermost = reduction.variables.back();
-  int64_t steps = shape[reduction.axes.back()];
+  int64_t columns = shape[axis];
+  Var column = kept_variable(reduction, axis, static_cast<int>(shape.size()));
+  int lanes = vector_lanes(kernel.target, reduction.func.types(), columns);
   Func& func = reduction.func;
   func.compute_root();
-  if (element_count(shape) >= kTwoStepElements && steps > 1 && reduction.axes.size() > 1) {
-    Var part("part");
-    Func partial = func.update().rfactor(outermost, part);
-    partial.compute_root();
-    vectorise_kept(partial, column, lanes, shape[axis]);
-    Var outer = vectorise_kept(partial.update(), column, lanes, shape[axis]);
-    std::vector<VarOrRVar> order{Var("lane")};
-    for (size_t i = 0; i + 1 < reduction.variables.size(); ++i)
-      order.push_back(reduction.variables[i]);
-    order.push_back(outer);
-    order.push_back(part);
-    partial.update().reorder(order);
-    if (parallel) partial.update().parallel(part);
-    vectorise_kept(func, column, lanes, shape[axis]);
-    vectorise_kept(func.update(), column, lanes, shape[axis]);
+  int64_t outermost = shape[reduction.axes.back()];
+  bool has_parts = reduction.axes.size() > 1 ? outermost > 1 : outermost > kLongestChain;
+  has_parts = has_parts && !is_arg(reduction);
+  if (element_count(shape) < kTwoStepElements || !has_parts) {
+    schedule_column_sums(func, column, lanes, columns, reduction.variables);
     return;
   }
-  vectorise_kept(func, column, lanes, shape[axis]);
-  Var outer = vectorise_kept(func.update(), column, lanes, shape[axis]);
-  std::vector<VarOrRVar> order{Var("lane")};
-  for (const RVar& variable : reduction.variables) order.push_back(variable);
-  order.push_back(outer);
-  func.update().reorder(order);
+  Parts parts = find_parts(reduction, shape);
+  Var part("part");
+  Func partial = func.update().rfactor(parts.part, part);
+  partial.compute_root();
+  schedule_column_sums(partial, column, lanes, columns, parts.within);
+  if (parallel) partial.update().parallel(part);
+  schedule_sum_of_parts(func, parts, column, lanes, columns);
 }
 
 // A row reduction (the innermost axis vanishes): vectors along the row when it divides into them,
@@ -102,8 +156,7 @@ void schedule_row(lower::Kernel& kernel, lower::Reduction& reduction) {
   int64_t extent = shape[reduction.axes.front()];
   int lanes = vector_lanes(kernel.target, reduction.func.types(), extent);
   while (lanes > 1 && extent % lanes != 0) lanes /= 2;
-  bool is_arg = reduction.func.types().size() > 1 && reduction.func.types()[0] == Halide::Int(32);
-  if (lanes < 4 || is_arg) return;
+  if (lanes < 4 || is_arg(reduction)) return;
   RVar outer("row_vectors"), inner("row_lane");
   Var lane("lane");
   reduction.func.update().split(reduction.variables.front(), outer, inner, lanes);
