@@ -1,5 +1,6 @@
 #include "codegen/target.h"
 
+#include <algorithm>
 #include <array>
 
 #include "ir/diagnostics.h"
@@ -66,6 +67,13 @@ const Target& host_target() {
   for (const Target& target : kTargets) {
     if (is_runnable(target)) best = &target;
   }
+  bool known = true;
+  const char* limit = rt::cpu_limit(&known);
+  if (!known) {
+    throw CompileError(
+        fmt::format("the environment variable ARGENT_CPU is '{}', which names no level", limit))
+        .help("the levels are " + names_of_targets());
+  }
   if (!best) {
     throw CompileError("this machine's processor is below x86-64-v2, the plainest known target");
   }
@@ -79,6 +87,24 @@ const Target& find_target(std::string_view name) {
   }
   throw CompileError(fmt::format("unknown target '{}'", name))
       .help("the targets are " + names_of_targets());
+}
+
+std::vector<const Target*> find_targets(std::string_view names) {
+  std::vector<const Target*> targets;
+  for (size_t from = 0; from <= names.size();) {
+    const size_t end = std::min(names.find(',', from), names.size());
+    targets.push_back(&find_target(names.substr(from, end - from)));
+    from = end + 1;
+  }
+  std::sort(targets.begin(), targets.end());  // the table's order: plainest first
+  targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
+  for (const Target* target : targets) {
+    if (target->architecture == targets[0]->architecture) continue;
+    throw CompileError(
+        fmt::format("one file cannot hold code for {} and for {}", targets[0]->name, target->name))
+        .help("compile a library for each architecture");
+  }
+  return targets;
 }
 
 void require_runnable(const Target& target) {

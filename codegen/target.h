@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ag {
 
@@ -39,6 +40,10 @@ const Target& host_target();
 // A target by name, or host_target() for "host". Throws CompileError, listing the names, for
 // others.
 const Target& find_target(std::string_view name);
+
+// The targets of "x86-64-v3,x86-64-v4", each once, plainest first. Throws CompileError for unknown
+// names and for targets of several architectures.
+std::vector<const Target*> find_targets(std::string_view names);
 
 // Whether this machine runs code for `target`.
 bool is_runnable(const Target& target);

@@ -46,8 +46,13 @@ CompiledProgram compile_program(const Model& model, const CompileOptions& option
 
 void compile(const Model& model, const std::string& path, CompileOptions options) {
   if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
-  CompiledProgram compiled = compile_program(model, options);
-  emit_file(bake_weights(compiled.program), emit_kind_of(path), path);
+  std::vector<plan::Program> levels;
+  for (const Target* target : find_targets(options.target)) {
+    CompileOptions level = options;
+    level.target = target->name;
+    levels.push_back(bake_weights(compile_program(model, level).program));
+  }
+  emit_file(levels, emit_kind_of(path), path);
 }
 
 CompiledGraph::CompiledGraph(std::shared_ptr<LoadedProgram> program, int threads)

@@ -14,7 +14,9 @@
 namespace ag {
 
 struct CompileOptions {
-  std::string target = "host";      // a level of codegen/target.h
+  // A level of codegen/target.h. A file may be for several, "x86-64-v3,x86-64-v4": the processor it
+  // runs on then gets the highest it has.
+  std::string target = "host";
   std::vector<int64_t> batch = {};  // one entry point each: "forward_b8"; empty: as traced
   std::string name = {};            // of the library's functions; empty: from the file or model
   int threads = 1;                  // of a callable

@@ -10,6 +10,11 @@
  *   argent_destroy(instance);
  *   argent_close(network);
  *
+ * A library may hold code for several levels of processors (argent compile --target A,B): the
+ * highest that the processor has is taken. The environment variable ARGENT_CPU, read once, makes a
+ * processor pass for a lower one: with ARGENT_CPU=x86-64-v3 no AVX-512 is used, and a library that
+ * has nothing plainer does not open.
+ *
  * Every call checks what it is given and returns a code; argent_message(instance) is the reason in
  * words. Different instances may run at the same time in different threads; one instance may not.
  * A run allocates nothing. */
@@ -35,7 +40,7 @@ typedef enum argent_status {
   ARGENT_BAD_DTYPE = 4,
   ARGENT_BAD_SIZE = 5, /* byte size differs from shape and dtype */
   ARGENT_OUT_OF_MEMORY = 6,
-  ARGENT_UNSUPPORTED_CPU = 7, /* this machine lacks instructions the library was compiled for */
+  ARGENT_UNSUPPORTED_CPU = 7, /* this machine lacks instructions of the library's every level */
   ARGENT_UNSUPPORTED = 8,     /* this library was not compiled to do that */
   ARGENT_STALE = 9,           /* parameters were set and argent_prepare was not called */
   ARGENT_BUSY = 10,           /* the instance is running, or the network still has instances */
@@ -142,7 +147,7 @@ struct argent_library {
   uint32_t abi_version;
   uint32_t struct_bytes;
   const char* name;
-  const char* target; /* "x86-64-v3" */
+  const char* target; /* "x86-64-v3"; of several levels the one that was taken */
   const argent_entry_info* entries;
   const argent_tensor_info*
       tensors; /* parameters and state, by name; inputs and outputs are with the entries */

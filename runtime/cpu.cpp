@@ -1,14 +1,38 @@
 #include "runtime/cpu.h"
 
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
 namespace ag::rt {
 
-#if defined(__x86_64__)
 namespace {
 
+struct Level {
+  const char* name;
+  uint32_t features;
+};
+
+constexpr uint32_t kV2 = kCpuX86V2, kV3 = kV2 | kCpuX86V3, kV4 = kV3 | kCpuX86V4;
+constexpr Level kLevels[] = {{"x86-64-v2", kV2},
+                             {"x86-64-v3", kV3},
+                             {"x86-64-v4", kV4},
+                             {"x86-64-v4+vnni+bf16", kV4 | kCpuX86VnniBf16},
+                             {"aarch64", 0}};
+
+// The row of the level that ARGENT_CPU names; null when there is none.
+const Level* limit_level(const char* name) {
+  for (const Level& level : kLevels) {
+    if (strcmp(level.name, name) == 0) return &level;
+  }
+  return nullptr;
+}
+
+#if defined(__x86_64__)
 struct Registers {
   uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
@@ -29,9 +53,7 @@ uint32_t saved_state() {
 
 bool has(uint32_t value, uint32_t bits) { return (value & bits) == bits; }
 
-}  // namespace
-
-uint32_t cpu_features() {
+uint32_t machine_features() {
   const Registers basic = cpuid(1), extended = cpuid(7), amd = cpuid(0x80000001u);
   const Registers extended1 = extended.eax >= 1 ? cpuid(7, 1) : Registers{};
   const uint32_t state = saved_state();
@@ -56,7 +78,34 @@ uint32_t cpu_features() {
   return features;
 }
 #else
-uint32_t cpu_features() { return 0; }
+uint32_t machine_features() { return 0; }
 #endif
+
+uint32_t allowed_features() {
+  bool known = false;
+  const char* limit = cpu_limit(&known);
+  if (!limit) return machine_features();
+  return known ? machine_features() & limit_level(limit)->features : 0;
+}
+
+}  // namespace
+
+const char* cpu_limit(bool* known) {
+  const char* name = getenv("ARGENT_CPU");
+  if (!name || !*name) return nullptr;
+  *known = limit_level(name) != nullptr;
+  return name;
+}
+
+uint32_t cpu_features() {
+  constexpr uint32_t kUnread = ~0u;
+  static std::atomic<uint32_t> features{kUnread};
+  uint32_t found = features.load(std::memory_order_relaxed);
+  if (found == kUnread) {
+    found = allowed_features();
+    features.store(found, std::memory_order_relaxed);
+  }
+  return found;
+}
 
 }  // namespace ag::rt

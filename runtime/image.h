@@ -100,9 +100,18 @@ struct Image {
   BlobRecord state, parameters, constants, prepared;
 };
 
+// The images of a library that was compiled for several levels of processors, plainest first.
+struct LevelTable {
+  const Image* const* images;
+  uint64_t count;
+};
+
 }  // namespace ag::rt
 
 extern "C" {
+// The highest level that this machine has; the plainest, which then refuses to open, when it has
+// none of them.
+const argent_library* argent_rt_choose(const ag::rt::LevelTable* levels);
 // What driver modules call and point to.
 argent_network* argent_rt_open(const argent_library* library, argent_error* error);
 int argent_rt_close(argent_network* network);

@@ -72,17 +72,33 @@ int prepare_network(Network& network, char* message) {
 
 namespace {
 
+bool runs_here(const Image& image) {
+  return (cpu_features() & image.cpu_features) == image.cpu_features;
+}
+
 int check_machine(const Image& image, char* message) {
   if (image.image_version != kImageVersion) {
     return fail(message, ARGENT_BAD_VERSION, "%s: made for runtime version %u, this is version %u",
                 image.description.name, image.image_version, kImageVersion);
   }
-  if ((cpu_features() & image.cpu_features) != image.cpu_features) {
-    return fail(message, ARGENT_UNSUPPORTED_CPU,
-                "%s: compiled for %s, and this processor lacks some of its instructions",
-                image.description.name, image.description.target);
+  if (runs_here(image)) return ARGENT_OK;
+  bool known = true;
+  const char* limit = cpu_limit(&known);
+  if (!known) {
+    return fail(message, ARGENT_BAD_ARGUMENT,
+                "%s: the environment variable ARGENT_CPU is '%s', which names no level; levels are "
+                "x86-64-v2, x86-64-v3, x86-64-v4, x86-64-v4+vnni+bf16",
+                image.description.name, limit);
   }
-  return ARGENT_OK;
+  if (limit) {
+    return fail(message, ARGENT_UNSUPPORTED_CPU,
+                "%s: compiled for %s, which is above what the environment variable ARGENT_CPU=%s "
+                "leaves of this processor",
+                image.description.name, image.description.target, limit);
+  }
+  return fail(message, ARGENT_UNSUPPORTED_CPU,
+              "%s: compiled for %s, and this processor lacks some of its instructions",
+              image.description.name, image.description.target);
 }
 
 int open_network(const Image& image, Network** result, char* message) {
@@ -108,6 +124,14 @@ int open_network(const Image& image, Network** result, char* message) {
 }  // namespace ag::rt
 
 using namespace ag::rt;
+
+const argent_library* argent_rt_choose(const LevelTable* levels) {
+  uint64_t chosen = 0;
+  for (uint64_t i = 1; i < levels->count; ++i) {
+    if (runs_here(*levels->images[i])) chosen = i;
+  }
+  return &levels->images[chosen]->description;
+}
 
 argent_network* argent_rt_open(const argent_library* library, argent_error* error) {
   argent_error ignored;

@@ -73,7 +73,9 @@ void set_weights(ProgramInstance& instance, const std::string& path) {
 
 void add_options(CLI::App& command, ProgramOptions& options, const char* model) {
   command.add_option("MODEL", options.model, model)->required();
-  command.add_option("--target", options.target, "processor level to compile for (host)");
+  command.add_option("--target", options.target,
+                     "processor level to compile for (host); of several, A,B, a library takes the "
+                     "highest that the processor it runs on has");
   command.add_option("--batch", options.batch, "batch sizes, one entry point each: 1,8,32")
       ->delimiter(',')
       ->check(whole_number());
@@ -118,7 +120,7 @@ void add_threads_option(CLI::App& command, int& threads) {
 }
 
 NetworkProgram load_network_program(const ProgramOptions& options, bool weights_matter) {
-  find_target(options.target);  // before the work
+  find_targets(options.target);  // before the work
   NetworkOptions first = options.network;
   first.batch = options.batch.empty() ? 0 : options.batch[0];
   NamedNetwork network = load_network(options.model, first);

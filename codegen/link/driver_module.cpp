@@ -137,23 +137,46 @@ class DriverWriter {
   std::vector<std::pair<size_t, llvm::BasicBlock*>> failures_;
 };
 
+// The tables of one level.
+llvm::GlobalVariable* add_level(llvm::Module& module, const plan::Program& program,
+                                DebugLines& lines, BlobTable& blobs) {
+  DriverWriter writer(module, program, lines);
+  DriverFunctions functions;
+  for (const plan::Entry& entry : program.entries) {
+    functions.entries.push_back(writer.write(entry.name, entry.steps));
+  }
+  if (!program.prepare.empty()) functions.prepare = writer.write("prepare", program.prepare);
+  return add_image(module, program, find_target(program.target), functions, blobs);
+}
+
 // const argent_library* NAME_model()
 void add_model_function(llvm::Module& module, const plan::Program& program,
-                        llvm::GlobalVariable* image) {
+                        const Constants& images) {
   llvm::IRBuilder<> builder(module.getContext());
   auto* function =
       llvm::Function::Create(llvm::FunctionType::get(builder.getPtrTy(), false),
                              llvm::GlobalValue::ExternalLinkage, model_symbol(program), module);
   function->setDoesNotThrow();
   builder.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", function));
-  builder.CreateRet(image);
+  if (images.size() == 1) {
+    builder.CreateRet(images[0]);
+    return;
+  }
+  ConstantTables tables(module);
+  llvm::Constant* table = tables.record(
+      {tables.array("levels", images), tables.i64(static_cast<int64_t>(images.size()))});
+  const auto choose = module.getOrInsertFunction(
+      "argent_rt_choose", llvm::FunctionType::get(builder.getPtrTy(), {builder.getPtrTy()}, false));
+  builder.CreateRet(builder.CreateCall(choose, {tables.global(program.name + "_levels", table)}));
 }
 
 }  // namespace
 
 std::string model_symbol(const plan::Program& program) { return program.name + "_model"; }
 
-std::string driver_object(const plan::Program& program, const Target& target, Blobs blobs) {
+std::string driver_object(std::span<const plan::Program> levels, Blobs blobs) {
+  const plan::Program& program = levels[0];
+  const Target& target = find_target(program.target);
   const std::unique_ptr<llvm::TargetMachine> machine = make_target_machine(target);
   llvm::LLVMContext context;
   llvm::Module module(program.name, context);
@@ -161,13 +184,12 @@ std::string driver_object(const plan::Program& program, const Target& target, Bl
   module.setDataLayout(machine->createDataLayout());
   module.setPICLevel(llvm::PICLevel::BigPIC);
   DebugLines lines(module, program.name);
-  DriverWriter writer(module, program, lines);
-  DriverFunctions functions;
-  for (const plan::Entry& entry : program.entries) {
-    functions.entries.push_back(writer.write(entry.name, entry.steps));
+  BlobTable table(module, blobs);
+  Constants images;
+  for (const plan::Program& level : levels) {
+    images.push_back(add_level(module, level, lines, table));
   }
-  if (!program.prepare.empty()) functions.prepare = writer.write("prepare", program.prepare);
-  add_model_function(module, program, add_image(module, program, target, functions, blobs));
+  add_model_function(module, program, images);
   lines.finish();
   return object_bytes(module, *machine);
 }

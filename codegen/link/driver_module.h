@@ -2,11 +2,11 @@
 // the runtime reads.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "codegen/link/image_tables.h"
 #include "codegen/plan/program.h"
-#include "codegen/target.h"
 
 namespace ag {
 
@@ -14,8 +14,10 @@ namespace ag {
 std::string model_symbol(const plan::Program& program);
 
 // A relocatable object that defines model_symbol() and refers to the program's kernels and to the
-// runtime. Each call carries the user's file and line, inside an inlined function named after the
-// layer, so that debuggers and profilers speak of layers.
-std::string driver_object(const plan::Program& program, const Target& target, Blobs blobs);
+// runtime. `levels` is one program compiled for several levels of processors, plainest first: the
+// function then gives the one for the processor it runs on. Each call carries the user's file and
+// line, inside an inlined function named after the layer, so that debuggers and profilers speak of
+// layers.
+std::string driver_object(std::span<const plan::Program> levels, Blobs blobs);
 
 }  // namespace ag

@@ -8,6 +8,7 @@
 #include "codegen/link/embedded.h"
 #include "codegen/link/header_text.h"
 #include "codegen/link/object_linker.h"
+#include "codegen/link/share_weights.h"
 #include "codegen/target.h"
 #include "ir/diagnostics.h"
 #include "ir/file.h"
@@ -22,12 +23,14 @@ constexpr const char* kPoolSymbol = "argent_thread_pool_v1";
 constexpr const char* kGenericModel = "argent_model";
 
 // Driver, kernels and runtime; `driver` must outlive the result.
-std::vector<ObjectFile> objects_of(const plan::Program& program, const Target& target,
+std::vector<ObjectFile> objects_of(std::span<const plan::Program> levels, const Target& target,
                                    const std::string& driver) {
   std::vector<ObjectFile> objects = {{"driver", driver}};
   std::set<const std::string*> added;  // one object may define several kernels
-  for (const auto& [symbol, object] : program.kernels) {
-    if (added.insert(object.get()).second) objects.push_back({symbol, *object});
+  for (const plan::Program& program : levels) {
+    for (const auto& [symbol, object] : program.kernels) {
+      if (added.insert(object.get()).second) objects.push_back({symbol, *object});
+    }
   }
   objects.push_back({"runtime", embedded_runtime(target).runtime});
   return objects;
@@ -55,12 +58,15 @@ bool is_library(EmitKind kind) {
 
 }  // namespace
 
-std::string emit(const plan::Program& program, EmitKind kind, const std::string& file_name) {
+std::string emit(std::span<const plan::Program> levels, EmitKind kind,
+                 const std::string& file_name) {
+  const plan::Program& program = levels[0];
   const Target& target = find_target(program.target);
-  check_program(program);
-  if (kind == EmitKind::header) return header_text(program);
-  const std::string driver = driver_object(program, target, Blobs::embedded);
-  std::vector<ObjectFile> objects = objects_of(program, target, driver);
+  if (kind == EmitKind::header) return header_text(levels);
+  const std::vector<plan::Program> sharing = share_weights(levels);
+  for (const plan::Program& level : sharing) check_program(level);
+  const std::string driver = driver_object(sharing, Blobs::embedded);
+  std::vector<ObjectFile> objects = objects_of(sharing, target, driver);
   const std::string symbol = model_symbol(program);
   if (kind == EmitKind::executable) {
     objects.insert(objects.begin(), {"program", embedded_runtime(target).program});
@@ -77,8 +83,12 @@ std::string emit(const plan::Program& program, EmitKind kind, const std::string&
   }
 }
 
-void emit_file(const plan::Program& program, EmitKind kind, const std::string& path) {
-  const std::string bytes = emit(program, kind, fs::path(path).filename().string());
+std::string emit(const plan::Program& program, EmitKind kind, const std::string& file_name) {
+  return emit({&program, 1}, kind, file_name);
+}
+
+void emit_file(std::span<const plan::Program> levels, EmitKind kind, const std::string& path) {
+  const std::string bytes = emit(levels, kind, fs::path(path).filename().string());
   write_file(path, bytes);
   if (kind == EmitKind::executable || kind == EmitKind::shared_library) {
     std::error_code error;
@@ -89,8 +99,12 @@ void emit_file(const plan::Program& program, EmitKind kind, const std::string& p
     }
   }
   if (is_library(kind)) {
-    write_file(fs::path(path).replace_extension(".h").string(), header_text(program));
+    write_file(fs::path(path).replace_extension(".h").string(), header_text(levels));
   }
+}
+
+void emit_file(const plan::Program& program, EmitKind kind, const std::string& path) {
+  emit_file({&program, 1}, kind, path);
 }
 
 EmitKind emit_kind_of(std::string_view path) {

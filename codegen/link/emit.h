@@ -1,6 +1,7 @@
 // Programs as files: libraries, objects, headers, standalone programs.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,10 +19,16 @@ enum class EmitKind {
 
 // The bytes of a file. `file_name` is the library's own name (its soname). The same program gives
 // the same bytes each time. Throws CompileError when this Argent cannot link for the target.
+//
+// `levels` is one program compiled for several levels of one architecture's processors, plainest
+// first: the file holds the code of each, and weights that levels store alike once.
+std::string emit(std::span<const plan::Program> levels, EmitKind kind,
+                 const std::string& file_name);
 std::string emit(const plan::Program& program, EmitKind kind, const std::string& file_name);
 
 // Writes a file, aside and renamed; a library's header is written beside it. Throws CompileError
 // when the path cannot be written.
+void emit_file(std::span<const plan::Program> levels, EmitKind kind, const std::string& path);
 void emit_file(const plan::Program& program, EmitKind kind, const std::string& path);
 
 // The kind a file name stands for: .so, .a, .o, .h, none for an executable.

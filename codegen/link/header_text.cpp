@@ -114,7 +114,10 @@ std::string entry_text(const plan::Program& program, size_t index) {
 
 }  // namespace
 
-std::string header_text(const plan::Program& program) {
+std::string header_text(std::span<const plan::Program> levels) {
+  const plan::Program& program = levels[0];
+  std::string targets;
+  for (const plan::Program& level : levels) targets += (targets.empty() ? "" : ", ") + level.target;
   const std::string guard = upper(program.name) + "_MODEL_H", &name = program.name;
   std::string text = fmt::format(
       "/* {0}: a network compiled by Argent for {1}.\n"
@@ -124,7 +127,7 @@ std::string header_text(const plan::Program& program) {
       " *   {0}_{2}(instance, ...);\n"
       " */\n"
       "#ifndef {3}\n#define {3}\n\n",
-      name, program.target, program.entries[0].name, guard);
+      name, targets, program.entries[0].name, guard);
   text += abi_header();
   text += fmt::format(
       "\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n"

@@ -1,6 +1,7 @@
 // The C header of a compiled library.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "codegen/plan/program.h"
@@ -9,6 +10,6 @@ namespace ag {
 
 // Self-contained: the C ABI (once per translation unit, however many such headers it reads) and
 // typed inline calls for each entry: NAME_open(), NAME_forward_b1(instance, image, logits).
-std::string header_text(const plan::Program& program);
+std::string header_text(std::span<const plan::Program> levels);
 
 }  // namespace ag

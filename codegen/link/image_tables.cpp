@@ -35,7 +35,7 @@ std::string_view view_of(const plan::Blob& blob) { return blob ? *blob : std::st
 class ImageBuilder {
  public:
   ImageBuilder(llvm::Module& module, const plan::Program& program, const Target& target,
-               const DriverFunctions& functions, Blobs blobs)
+               const DriverFunctions& functions, BlobTable& blobs)
       : module_(module),
         tables_(module),
         program_(program),
@@ -232,12 +232,7 @@ class ImageBuilder {
   // {data, bytes} of a storage's first contents.
   llvm::Constant* blob(size_t index, uint64_t bytes) {
     const std::string_view view = view_of(blobs_of(program_)[index]);
-    llvm::Constant* data = tables_.null();
-    if (!view.empty()) {
-      data = blobs_ == Blobs::external
-                 ? tables_.external(kBlobSymbols[index], false)
-                 : tables_.bytes(kBlobSymbols[index], view, plan::kStorageAlignment);
-    }
+    llvm::Constant* data = view.empty() ? tables_.null() : blobs_.pointer(index, view);
     return tables_.record({data, i64(static_cast<int64_t>(bytes))});
   }
 
@@ -280,7 +275,7 @@ class ImageBuilder {
   const plan::Program& program_;
   const Target& target_;
   const DriverFunctions& functions_;
-  Blobs blobs_;
+  BlobTable& blobs_;
   llvm::Constant* infos_ = nullptr;
   std::map<int, size_t> info_index_;  // tensor -> element of infos_
   std::vector<const plan::Tensor*> stored_;
@@ -289,13 +284,21 @@ class ImageBuilder {
 
 }  // namespace
 
+llvm::Constant* BlobTable::pointer(size_t index, std::string_view bytes) {
+  ConstantTables tables(module_);
+  if (source_ == Blobs::external) return tables.external(kBlobSymbols[index], false);
+  llvm::Constant*& data = embedded_[bytes];
+  if (!data) data = tables.bytes(kBlobSymbols[index], bytes, plan::kStorageAlignment);
+  return data;
+}
+
 std::vector<plan::Blob> blobs_of(const plan::Program& program) {
   return {program.state, program.parameters, program.constants, program.prepared};
 }
 
 llvm::GlobalVariable* add_image(llvm::Module& module, const plan::Program& program,
                                 const Target& target, const DriverFunctions& functions,
-                                Blobs blobs) {
+                                BlobTable& blobs) {
   return ImageBuilder(module, program, target, functions, blobs).build();
 }
 

@@ -1,12 +1,15 @@
 // The tables of runtime/image.h as constants of the driver module. Internal to codegen/link.
 #pragma once
 
+#include <map>
+#include <string_view>
 #include <vector>
 
 #include "codegen/plan/program.h"
 #include "codegen/target.h"
 
 namespace llvm {
+class Constant;
 class Function;
 class GlobalVariable;
 class Module;
@@ -18,6 +21,19 @@ namespace ag {
 enum class Blobs {
   embedded,  // constants of the module
   external,  // the symbols kBlobSymbols, defined by whoever loads the object
+};
+
+// Bytes in a module: equal ones are there once, whichever programs have them.
+class BlobTable {
+ public:
+  BlobTable(llvm::Module& module, Blobs source) : module_(module), source_(source) {}
+  // Pointer to the bytes of storage kBlobSymbols[index].
+  llvm::Constant* pointer(size_t index, std::string_view bytes);
+
+ private:
+  llvm::Module& module_;
+  Blobs source_;
+  std::map<std::string_view, llvm::Constant*> embedded_;
 };
 
 // In the order state, parameters, constants, prepared.
@@ -34,6 +50,6 @@ struct DriverFunctions {
 // An rt::Image that describes the program.
 llvm::GlobalVariable* add_image(llvm::Module& module, const plan::Program& program,
                                 const Target& target, const DriverFunctions& functions,
-                                Blobs blobs);
+                                BlobTable& blobs);
 
 }  // namespace ag

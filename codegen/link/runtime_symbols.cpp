@@ -25,6 +25,7 @@ RuntimeSymbol symbol(const char* name, Function* function) {
 
 std::span<const RuntimeSymbol> runtime_symbols() {
   static const std::array symbols = {
+      symbol("argent_rt_choose", argent_rt_choose),
       symbol("argent_rt_open", argent_rt_open),
       symbol("argent_rt_close", argent_rt_close),
       symbol("argent_rt_create", argent_rt_create),

@@ -33,6 +33,7 @@ env -u ARGENT_KC "$cmake" -S "$source/examples/out_of_tree" -B "$scratch/build" 
 grep -q '^1370 parameters$' "$scratch/shown"
 "$scratch/build/classify" | tee "$scratch/classified"
 grep -qE '^class [0-9], compiled for x86-64-v[23]$' "$scratch/classified"
+ARGENT_CPU=x86-64-v2 "$scratch/build/classify" | grep '^class [0-9], compiled for x86-64-v2$'
 
 # Any C program can open the network, knowing the C ABI alone.
 cc -std=c99 -Wall -Wextra -Werror -pedantic "$source/examples/c_client/describe.c" \

@@ -132,17 +132,26 @@ nlohmann::json json_of(const Kind& kind, const std::string& file, double seconds
           {"seconds", seconds}};
 }
 
-void add_program(nlohmann::json& made, const CompiledProgram& compiled) {
+void add_programs(nlohmann::json& made, std::span<const CompiledProgram> levels) {
   nlohmann::json entries = nlohmann::json::array();
-  for (const plan::EntryMemory& memory : compiled.memory) {
-    entries.push_back({{"name", memory.entry},
-                       {"arena_bytes", memory.arena_bytes},
-                       {"arena_lower_bound", memory.lower_bound}});
+  std::string targets;
+  int kernels = 0, cached = 0;
+  for (const CompiledProgram& compiled : levels) {
+    const std::string& target = compiled.program.target;
+    for (const plan::EntryMemory& memory : compiled.memory) {
+      entries.push_back({{"name", memory.entry},
+                         {"target", target},
+                         {"arena_bytes", memory.arena_bytes},
+                         {"arena_lower_bound", memory.lower_bound}});
+    }
+    targets += (targets.empty() ? "" : ",") + target;
+    kernels += compiled.statistics.distinct;
+    cached += compiled.statistics.cached;
   }
-  made["name"] = compiled.program.name;
-  made["target"] = compiled.program.target;
-  made["kernels"] = compiled.statistics.distinct;
-  made["cached"] = compiled.statistics.cached;
+  made["name"] = levels[0].program.name;
+  made["target"] = targets;
+  made["kernels"] = kernels;
+  made["cached"] = cached;
   made["entries"] = entries;
 }
 
@@ -154,10 +163,13 @@ void print_text(const nlohmann::json& made, std::string_view summary) {
   fmt::print("{} kernels for {}, {} of them from the cache, {:.2f} s\n", made["kernels"].get<int>(),
              made["target"].get<std::string>(), made["cached"].get<int>(),
              made["seconds"].get<double>());
+  const bool several = made["target"].get<std::string>().find(',') != std::string::npos;
   for (const nlohmann::json& entry : made["entries"]) {
-    fmt::print("{}: arena {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
-               entry["name"].get<std::string>(), entry["arena_bytes"].get<double>() / kKiB,
-               entry["arena_lower_bound"].get<double>() / kKiB);
+    const std::string level = several ? " for " + entry["target"].get<std::string>() : "";
+    fmt::print(
+        "{}{}: arena {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
+        entry["name"].get<std::string>(), level, entry["arena_bytes"].get<double>() / kKiB,
+        entry["arena_lower_bound"].get<double>() / kKiB);
   }
 }
 
@@ -178,9 +190,31 @@ std::string output_of(const CompileArguments& arguments, const Kind& kind) {
   if (file == "-" && arguments.json)
     throw CompileError("compile: the text and --json would both be printed")
         .help("name a file with -o");
-  find_target(arguments.program.target);
+  const size_t levels = find_targets(arguments.program.target).size();
+  if (kind.is_text() && levels > 1) {
+    throw CompileError(
+        fmt::format("compile: {} is of one target, but {} are given", kind.summary, levels))
+        .help("give one --target");
+  }
   if (file != "-") check_writable(file);
   return file;
+}
+
+// The network for each level of --target.
+std::vector<CompiledProgram> compile_levels(const NetworkProgram& network, ProgramOptions options,
+                                            bool explain) {
+  std::vector<CompiledProgram> levels;
+  for (const Target* target : find_targets(options.target)) {
+    options.target = target->name;
+    levels.push_back(compile_network(network, options, explain));
+  }
+  return levels;
+}
+
+std::vector<plan::Program> baked(std::span<const CompiledProgram> levels) {
+  std::vector<plan::Program> programs;
+  for (const CompiledProgram& level : levels) programs.push_back(bake_weights(level.program));
+  return programs;
 }
 
 int compile_file(const CompileArguments& arguments) {
@@ -189,18 +223,18 @@ int compile_file(const CompileArguments& arguments) {
   const std::string file = output_of(arguments, kind);
   NetworkProgram network = load_network_program(arguments.program, !kind.is_text());
   network.name = !arguments.name.empty() ? arguments.name : file != "-" ? stem(file) : network.name;
-  std::optional<CompiledProgram> compiled;
-  if (!kind.text_of_graph) compiled = compile_network(network, arguments.program, kind.explain);
+  std::vector<CompiledProgram> compiled;
+  if (!kind.text_of_graph) compiled = compile_levels(network, arguments.program, kind.explain);
   if (kind.text_of_graph)
     write_text(file, kind.text_of_graph(network, find_target(arguments.program.target)));
   else if (kind.text_of_kernels)
-    write_text(file, kind.text_of_kernels(*compiled));
+    write_text(file, kind.text_of_kernels(compiled[0]));
   else
-    emit_file(bake_weights(compiled->program), kind.binary, file);
+    emit_file(baked(compiled), kind.binary, file);
   if (file == "-") return kSuccess;
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   nlohmann::json made = json_of(kind, file, seconds.count());
-  if (compiled) add_program(made, *compiled);
+  if (!compiled.empty()) add_programs(made, compiled);
   if (arguments.json)
     fmt::print("{}\n", made.dump(2));
   else
@@ -227,6 +261,7 @@ CommandAction add_options(CLI::App& command) {
 const Command compile{"compile", "compile a network into a library, program or text", add_options,
                       "  argent compile resnet20_cifar --weights resnet20.th -o resnet20.so\n"
                       "  argent compile net.cpp:make_net --target x86-64-v3 --batch 1,8,32\n"
+                      "  argent compile lenet5 --target x86-64-v3,x86-64-v4 -o lenet5.so\n"
                       "  argent compile lenet5 --emit exe -o lenet5\n"
                       "  argent compile lenet5 --emit kernels\n"
                       "  argent compile lenet5 --emit asm -o lenet5.s"};
