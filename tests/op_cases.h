@@ -91,8 +91,19 @@ void add_loss_cases(OpCases& table);
 void add_index_cases(OpCases& table);
 void add_random_cases(OpCases& table);
 
-inline const std::vector<DType> kFloats{DType::f32, DType::f64};
-inline const std::vector<DType> kFloatsAndHalves{DType::f32, DType::f64, DType::f16, DType::bf16};
-inline const std::vector<DType> kNumbers{DType::f32, DType::f64, DType::i32, DType::i64, DType::u8};
+inline const std::vector<DType> kFloats{DType::f32, DType::f64, DType::f16, DType::bf16};
+// For rows whose op draws 24 random bits, or whose numbers are beyond the halves.
+inline const std::vector<DType> kWideFloats{DType::f32, DType::f64};
+// The usual numbers; each op has one row at least in all it accepts.
+inline const std::vector<DType> kNumbers{DType::f32, DType::f64, DType::f16, DType::bf16,
+                                         DType::i32, DType::i64, DType::u8};
+inline const std::vector<DType> kIntegers{DType::i32, DType::i64, DType::i16, DType::i8,
+                                          DType::u32, DType::u64, DType::u16, DType::u8};
+inline const std::vector<DType> kAllNumbers{DType::f32, DType::f64, DType::f16, DType::bf16,
+                                            DType::i32, DType::i64, DType::i16, DType::i8,
+                                            DType::u32, DType::u64, DType::u16, DType::u8};
+inline const std::vector<DType> kAllDTypes{
+    DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64,    DType::i16,
+    DType::i8,  DType::u32, DType::u64, DType::u16,  DType::u8,  DType::boolean};
 
 }  // namespace ag

@@ -16,6 +16,7 @@ inline ByteSpan buffer_span(int64_t offset, const std::vector<plan::BufferDim>& 
                             int64_t width) {
   ByteSpan span{offset, offset + width};
   for (const plan::BufferDim& dim : dims) {
+    if (dim.extent == 0) return {offset, offset};
     const int64_t reach = int64_t{dim.extent - 1} * dim.stride * width;
     (reach < 0 ? span.low : span.high) += reach;
   }

@@ -19,6 +19,32 @@ Halide::Type stored_type(DType dtype) {
   return is_signed_integer(dtype) ? Halide::Int(bits) : Halide::UInt(bits);
 }
 
+namespace {
+
+Expr word(uint32_t number) {
+  return Halide::Internal::make_const(Halide::UInt(32), uint64_t{number});
+}
+
+}  // namespace
+
+// Halide's cast to bfloat rounds 0x7fffffff, a NaN, to -0, and its cast to f16 for machines without
+// such an instruction makes NaN infinity. Integers keep IEEE behaviour under fast math, so the test
+// for NaN is one of integers.
+Expr as_stored(DType dtype, const Expr& value) {
+  if (dtype != DType::bf16 && dtype != DType::f16) return Halide::cast(stored_type(dtype), value);
+  const Expr bits = Halide::reinterpret<uint32_t>(Halide::cast<float>(value));
+  const Expr is_nan = (bits & word(0x7fffffff)) > word(0x7f800000);
+  Expr rounded, nan;
+  if (dtype == DType::bf16) {
+    rounded = Halide::cast<uint16_t>((bits + word(0x7fff) + ((bits >> 16) & word(1))) >> 16);
+    nan = Halide::cast<uint16_t>((bits | word(0x400000)) >> 16);
+  } else {
+    rounded = Halide::reinterpret<uint16_t>(Halide::cast(stored_type(dtype), value));
+    nan = Halide::cast<uint16_t>(((bits >> 16) & word(0x8000)) | word(0x7e00));
+  }
+  return Halide::reinterpret(stored_type(dtype), Halide::select(is_nan, nan, rounded));
+}
+
 std::vector<Halide::Var> logical_variables(int rank) {
   std::vector<Halide::Var> variables;
   for (int axis = rank - 1; axis >= 0; --axis) variables.emplace_back("a" + std::to_string(axis));

@@ -11,11 +11,15 @@ using Halide::Expr;
 using Halide::Func;
 
 Expr index_into(const Expr& index, int64_t extent) {
-  Expr last = static_cast<int>(extent) - 1;
-  // Clamped in the index's own type, so that 64-bit indices do not wrap first.
-  Expr inside =
-      Halide::clamp(index, Halide::cast(index.type(), 0), Halide::cast(index.type(), last));
-  return Halide::clamp(Halide::cast<int>(inside), 0, last);
+  const Halide::Type type = index.type();
+  const Expr last = static_cast<int>(extent) - 1;
+  if (type.bits() < 32 || type == Halide::Int(32)) {
+    return Halide::clamp(Halide::cast<int>(index), 0, last);
+  }
+  // Clamped in the index's own type, so that it does not wrap first; Halide loses such bounds in
+  // the cast.
+  const Expr inside = Halide::clamp(index, Halide::cast(type, 0), Halide::cast(type, last));
+  return Halide::unsafe_promise_clamped(Halide::cast<int>(inside), 0, last);
 }
 
 void lower_take_along(LowerContext& c) {

@@ -68,6 +68,8 @@ struct Kernel {
 Halide::Type compute_type(DType dtype);
 // The type they are stored in.
 Halide::Type stored_type(DType dtype);
+// A value as it is stored: rounded to nearest even; NaN stays NaN.
+Halide::Expr as_stored(DType dtype, const Halide::Expr& value);
 
 // Loop variables of a value of the given rank, in Halide's order; axis a is variables[rank - 1 -
 // a].

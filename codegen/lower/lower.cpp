@@ -138,7 +138,7 @@ Expr stored_value(const Kernel& kernel, size_t i, std::span<const Expr> physical
                               Halide::cast(result.type(), 0));
     }
   }
-  return Halide::cast(stored_type(type.dtype), result);
+  return as_stored(type.dtype, result);
 }
 
 void lower_results(Kernel& kernel) {

@@ -75,7 +75,7 @@ void lower_cast(LowerContext& c) {
   define(c, 0, [&](const Coordinates& at) {
     Expr x = c.operand(0, at);
     if (to == DType::boolean) return x != zero(x);
-    return Halide::cast(compute_type(to), Halide::cast(stored_type(to), x));
+    return Halide::cast(compute_type(to), as_stored(to, x));
   });
 }
 

@@ -44,6 +44,12 @@ void EntryPlanner::find_uses() {
   }
 }
 
+// Whether none of a node's results has an element: there is nothing to run.
+bool EntryPlanner::is_empty(int i) const {
+  return std::all_of(node(i).types.begin(), node(i).types.end(),
+                     [](const TensorType& type) { return type.count() == 0; });
+}
+
 // A kernel is prepared when all it reads are shared, read-only leaves or prepared values.
 void EntryPlanner::find_prepared() {
   is_prepare_.assign(graph_.size(), false);
@@ -57,8 +63,9 @@ void EntryPlanner::find_prepared() {
     const auto& operands = node(i).operands;
     bool is_output =
         std::any_of(outputs.begin(), outputs.end(), [&](Value v) { return v.node == i; });
-    is_prepare_[i] = !is_output && std::all_of(operands.begin(), operands.end(),
-                                               [&](Value v) { return is_prepare_[v.node]; });
+    is_prepare_[i] =
+        !is_output && !is_empty(i) &&
+        std::all_of(operands.begin(), operands.end(), [&](Value v) { return is_prepare_[v.node]; });
   }
   for (int i = 0; i < graph_.size(); ++i) {
     if (is_prepare_[i]) continue;
@@ -221,6 +228,7 @@ std::vector<int64_t> EntryPlanner::in_place_operands(int i) const {
 }
 
 void EntryPlanner::emit_kernel(int i) {
+  if (is_empty(i)) return;
   std::vector<BufferForm> operands, results;
   std::string key;
   for (Value operand : node(i).operands) {
@@ -285,6 +293,7 @@ Step EntryPlanner::kernel_step(int i, const std::string& symbol) const {
 
 void EntryPlanner::emit_final_copies() {
   for (const auto& [value, buffer] : final_copies_) {
+    if (graph_.type(value).count() == 0) continue;
     Step copy;
     copy.routine = Routine::copy;
     copy.buffers = {placements_.at(value).buffer, buffer};

@@ -36,8 +36,10 @@ bool columns_innermost(const KernelView& kernel, const Node& node) {
   return type.layout.dims(type.rank()).back().axis == column;
 }
 
+// Halves are summed in f32.
 int64_t lanes_for(const Target& target, DType dtype, int64_t columns) {
-  int64_t lanes = target.lanes(static_cast<int>(size_of(dtype)));
+  const bool is_half = dtype == DType::f16 || dtype == DType::bf16;
+  int64_t lanes = target.lanes(static_cast<int>(is_half ? sizeof(float) : size_of(dtype)));
   while (lanes > columns) lanes /= 2;
   return lanes;
 }

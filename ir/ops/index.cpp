@@ -19,8 +19,13 @@ constexpr AttributeSpec kType[] = {required("type", AttributeKind::type)};
 // ---- shape rules ----
 
 void check_indices(const InferContext& c) {
-  if (is_integer(c.operand(1).dtype)) return;
-  throw c.error(fmt::format("indices are {}, not integers", to_string(c.operand(1))))
+  const DType dtype = c.operand(1).dtype;
+  // Kernels index with signed 32-bit numbers, and Halide bounds no wider unsigned ones.
+  const bool is_wide = dtype == DType::u32 || dtype == DType::u64;
+  if (is_integer(dtype) && !is_wide) return;
+  throw c
+      .error(fmt::format("indices are {}, not {}", to_string(c.operand(1)),
+                         is_wide ? "signed or narrow integers" : "integers"))
       .help("cast them to i32");
 }
 

@@ -21,6 +21,8 @@ std::vector<TensorType> infer_declared(const InferContext& c) {
 
 std::vector<TensorType> infer_iota(const InferContext& c) {
   TensorType type = infer_declared(c)[0];
+  if (type.dtype == DType::boolean)
+    throw c.error("result is bool, which cannot count").help("count in i32 and compare");
   int64_t axis = c.attributes.integer("axis");
   if (axis < 0 || axis >= type.rank()) c.fail("axis {} is outside {}", axis, to_string(type));
   return {type};

@@ -441,8 +441,9 @@ Tensor greater_equal(Operand a, Operand b) { return two(ops::greater_equal, a, b
 Tensor select(Operand condition, Operand a, Operand b) {
   Operand arms[] = {a, b};
   std::vector<Tensor> values = broadcast_together(ops::select, arms);
-  Tensor mask = broadcast_to(condition, values[0].shape());
-  return apply(ops::select, {mask, values[0], values[1]}, {}, condition.where);
+  Operand all[] = {{values[0], a.where}, {values[1], b.where}, condition};
+  values = broadcast_together(ops::select, all);
+  return apply(ops::select, {values[2], values[0], values[1]}, {}, condition.where);
 }
 
 }  // namespace ag

@@ -2,10 +2,14 @@
 #include <cmath>
 
 #include "ir/interpret.h"
+#include "ir/ops/contract.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/index.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/reduce.h"
 #include "ir/ops/view.h"
+#include "ir/ops/window.h"
 #include "passes/rules/rules.h"
 
 namespace ag {
@@ -78,6 +82,21 @@ Tensor sum_of_number(const Match& m) {
   return is_float(m.root.dtype()) || std::fabs(sum) < 0x1p31 ? m.full(sum) : Tensor();
 }
 
+const OpDef* const kSums[] = {&ops::reduce_sum,       &ops::conv,
+                              &ops::matmul,           &ops::scatter_along_add,
+                              &ops::scatter_rows_add, &ops::window_scatter};
+
+// What has no elements adds nothing: an empty batch's gradient, a product of depth 0.
+Tensor sum_of_nothing(const Match& m) {
+  if (std::find(std::begin(kSums), std::end(kSums), m.node().op) == std::end(kSums)) return {};
+  return operand(m, 0).type().count() == 0 ? m.full(0) : Tensor();
+}
+
+Tensor pad_of_nothing(const Match& m) {
+  if (m[x].type().count() != 0) return {};
+  return m.full(m.node().attributes.number("value"));
+}
+
 bool is_known(const Node& node) {
   return node.is(ops::constant) || node.is(ops::full) || node.is(ops::iota);
 }
@@ -128,6 +147,8 @@ std::vector<Rule> constant_rules() {
       {"view-of-number", x, view_of_number},
       {"pad-of-number", op(ops::pad, c), pad_of_number},
       {"sum-of-number", op(ops::reduce_sum, c), sum_of_number},
+      {"sum-of-nothing", x, sum_of_nothing},
+      {"pad-of-nothing", op(ops::pad, x), pad_of_nothing},
       {"fold", x, fold},
   };
 }

@@ -25,7 +25,7 @@ void add_activation_cases(OpCases& table) {
   row("hard_swish", "odd", [](Tensor x) { return hard_swish(x); });
 
   auto at = [&](const char* op, std::vector<double> points, Build build) {
-    table.push_back({op, "at_kinks", kFloats,
+    table.push_back({op, "at_kinks", kWideFloats,
                      [=](CaseBuilder& b) {
                        b.result(build(b.values({static_cast<int64_t>(points.size())}, points)));
                      },

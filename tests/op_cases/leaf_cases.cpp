@@ -5,16 +5,21 @@
 namespace ag {
 
 void add_leaf_cases(OpCases& table) {
-  table.push_back({"input", "alone", kNumbers, [](CaseBuilder& b) {
+  table.push_back({"input", "alone", kAllDTypes, [](CaseBuilder& b) {
                      b.result(b.operand({3, 5}));
                    }});
-  table.push_back({"parameter", "used", kNumbers, [](CaseBuilder& b) {
+  table.push_back({"parameter", "used", kAllNumbers, [](CaseBuilder& b) {
                      b.result(b.stored(ops::parameter, {3, 5}) * b.operand({3, 5}));
                    }});
-  table.push_back({"state", "used", kNumbers, [](CaseBuilder& b) {
+  table.push_back({"state", "used", kAllNumbers, [](CaseBuilder& b) {
                      b.result(b.stored(ops::state, {3, 5}) + b.operand({5}));
                    }});
-  table.push_back({"constant", "array", kNumbers, [](CaseBuilder& b) {
+  for (const OpDef* kind : {&ops::parameter, &ops::state}) {
+    table.push_back({std::string(kind->name), "bool", {DType::boolean}, [kind](CaseBuilder& b) {
+                       b.result(logical_not(b.stored(*kind, {3, 5})));
+                     }});
+  }
+  table.push_back({"constant", "array", kAllNumbers, [](CaseBuilder& b) {
                      Array array(b.dtype(), {2, 3});
                      for (int64_t i = 0; i < 6; ++i)
                        array.set_double(i, static_cast<double>(i * i));
@@ -23,12 +28,11 @@ void add_leaf_cases(OpCases& table) {
   table.push_back({"full", "scalar", kNumbers, [](CaseBuilder& b) {
                      b.result(b.operand({3, 5}) + 3.0);
                    }});
-  table.push_back(
-      {"full", "alone", {DType::f32, DType::f64, DType::u32, DType::boolean}, [](CaseBuilder& b) {
-         b.result(full(b.graph(), tensor_type(b.dtype(), {7}), 1));
-       }});
+  table.push_back({"full", "alone", kAllDTypes, [](CaseBuilder& b) {
+                     b.result(full(b.graph(), tensor_type(b.dtype(), {7}), 1));
+                   }});
   for (int axis : {0, 2}) {
-    table.push_back({"iota", "axis" + std::to_string(axis), kNumbers, [axis](CaseBuilder& b) {
+    table.push_back({"iota", "axis" + std::to_string(axis), kAllNumbers, [axis](CaseBuilder& b) {
                        b.result(iota(b.graph(), tensor_type(b.dtype(), {3, 2, 5}), axis));
                      }});
   }

@@ -20,10 +20,10 @@ void add_random_cases(OpCases& table) {
                      b.result(next);
                      b.result(random_bits(next, {5}));
                    }});
-  table.push_back({"random_uniform", "odd", kFloats, [](CaseBuilder& b) {
+  table.push_back({"random_uniform", "odd", kWideFloats, [](CaseBuilder& b) {
                      b.result(random_uniform(key_of(b), tensor_type(b.dtype(), {5, 7}), 1));
                    }});
-  table.push_back({"random_normal", "odd", kFloats, [](CaseBuilder& b) {
+  table.push_back({"random_normal", "odd", kWideFloats, [](CaseBuilder& b) {
                      b.result(random_normal(key_of(b), tensor_type(b.dtype(), {5, 7}), 2));
                    }});
   for (double rate : {0.0, 0.3, 0.9}) {

@@ -6,8 +6,10 @@ namespace ag {
 
 void add_view_cases(OpCases& table) {
   auto row = [&](const char* op, const char* label, std::function<void(CaseBuilder&)> build) {
-    std::vector<DType> dtypes = kNumbers;
-    dtypes.insert(dtypes.end(), {DType::f16, DType::bf16, DType::boolean});
+    // The first row of an op has all dtypes.
+    bool first = table.empty() || table.back().op != op;
+    std::vector<DType> dtypes = kAllDTypes;
+    if (!first) dtypes = {DType::f32, DType::bf16, DType::u8};
     table.push_back({op, label, dtypes, std::move(build)});
   };
   row("broadcast", "leading", [](CaseBuilder& b) {
@@ -53,6 +55,34 @@ void add_view_cases(OpCases& table) {
   });
   row("reverse", "two_axes", [](CaseBuilder& b) {
     b.result(reverse(b.operand({3, 5, 2}), {0, 2}));
+  });
+  row("broadcast", "empty", [](CaseBuilder& b) {
+    b.result(broadcast(b.operand({1, 3}), {0, 3}, {0, 1}));
+  });
+  row("broadcast", "inner", [](CaseBuilder& b) {
+    b.result(broadcast(b.operand({3, 1, 5}), {2, 3, 7, 5}, {1, 2, 3}));
+  });
+  row("reshape", "ones", [](CaseBuilder& b) {
+    b.result(reshape(b.operand({3, 1, 5}), {1, 15, 1}));
+  });
+  row("reshape", "empty", [](CaseBuilder& b) { b.result(reshape(b.operand({0, 4}), {2, 0})); });
+  row("transpose", "ones", [](CaseBuilder& b) {
+    b.result(transpose(b.operand({1, 5, 1, 3}), {3, 0, 1, 2}));
+  });
+  row("slice", "empty", [](CaseBuilder& b) { b.result(slice(b.operand({5, 7}), {2, 0}, {2, 7})); });
+  row("slice", "stride_above_extent", [](CaseBuilder& b) {
+    b.result(slice(b.operand({3, 5}), {1, 0}, {3, 5}, {7, 4}));
+  });
+  row("pad", "three_axes", [](CaseBuilder& b) {
+    b.result(pad(b.operand({2, 3, 4}), {1, -1, 0}, {-1, 2, 3}, {0, 1, 0}, 1));
+  });
+  row("pad", "empty", [](CaseBuilder& b) { b.result(pad(b.operand({0, 3}), {1, 0}, {2, 1})); });
+  row("concat", "with_empty", [](CaseBuilder& b) {
+    Tensor x = b.operand({2, 3}), y = b.operand({2, 0});
+    b.result(concat({x, y, b.operand({2, 1})}, 1));
+  });
+  row("reverse", "size_one_axis", [](CaseBuilder& b) {
+    b.result(reverse(b.operand({3, 1, 5}), {1, 2}));
   });
   row("to_layout", "channels_blocked", [](CaseBuilder& b) {
     Tensor x = b.operand({2, 19, 3, 5});

@@ -23,7 +23,20 @@ const PoolRow kPoolRows[] = {
     {"3x3_stride1", {1, 2, 4, 5}, {.window = {3, 3}, .stride = {1, 1}, .padding = {1, 1, 1, 1}}},
     {"1d", {2, 3, 11}, {.window = {3}, .stride = {2}}},
     {"3d", {1, 2, 4, 5, 3}, {.window = {2, 2, 2}, .stride = {2, 1, 1}}},
+    {"3d_padded",
+     {1, 1, 3, 4, 5},
+     {.window = {3, 2, 3}, .stride = {1, 2, 2}, .padding = {1, 1, 0, 0, 1, 1}}},
+    {"stride_above_window", {1, 2, 9, 11}, {.window = {2, 3}, .stride = {3, 4}}},
+    {"size_one_axes", {1, 1, 1, 5}, {.window = {1, 3}, .stride = {1, 2}}},
+    {"whole", {2, 3, 3, 5}, {.window = {3, 5}}},
+    {"empty_batch", {0, 3, 4, 5}, {.window = {2, 2}}},
+    {"wide", {1, 17, 4, 5}, {.window = {3, 3}, .stride = {2, 2}, .padding = {1, 1, 1, 1}}},
 };
+
+// The first row of an op has all dtypes.
+std::vector<DType> number_dtypes(const PoolRow& row) {
+  return row.label == kPoolRows[0].label ? kAllNumbers : kFloats;
+}
 
 const PoolRow kDilated{
     "dilated", {1, 2, 9, 8}, {.window = {3, 2}, .stride = {1, 2}, .dilation = {2, 3}}};
@@ -41,9 +54,10 @@ void add_averages(OpCases& table) {
                        }});
     }
   }
-  for (const Shape& shape : {Shape{2, 3, 5, 7}, Shape{2, 5, 3}, Shape{1, 2, 3, 4, 2}}) {
-    std::string label = std::to_string(shape.size() - 2) + "d";
-    table.push_back({"global_avg_pool", label, kFloatsAndHalves,
+  for (const Shape& shape :
+       {Shape{2, 3, 5, 7}, Shape{2, 5, 3}, Shape{1, 2, 3, 4, 2}, Shape{2, 19, 3, 1}}) {
+    std::string label = shape[1] > 16 ? "wide" : std::to_string(shape.size() - 2) + "d";
+    table.push_back({"global_avg_pool", label, kFloats,
                      [shape](CaseBuilder& b) { b.result(global_avg_pool(b.operand(shape))); }});
   }
   auto adaptive = [&](const char* label, Shape shape, Integers size) {
@@ -54,6 +68,9 @@ void add_averages(OpCases& table) {
   adaptive("uneven", {1, 2, 7, 5}, {3, 2});
   adaptive("enlarging", {1, 2, 3, 4}, {5, 4});
   adaptive("one_axis", {2, 3, 10}, {4});
+  adaptive("three_axes", {1, 2, 4, 3, 5}, {2, 3, 2});
+  adaptive("to_one", {2, 3, 5, 7}, {1, 1});
+  adaptive("from_one", {2, 3, 1, 1}, {2, 3});
 }
 
 void add_resizes(OpCases& table) {
@@ -75,13 +92,13 @@ void add_resizes(OpCases& table) {
 
 void add_window_cases(OpCases& table) {
   for (const PoolRow& row : kPoolRows) {
-    table.push_back({"max_pool", row.label, kNumbers, [row](CaseBuilder& b) {
+    table.push_back({"max_pool", row.label, number_dtypes(row), [row](CaseBuilder& b) {
                        auto [values, taps] =
                            max_pool_with_taps(b.operand(row.shape, -60, 60), row.options);
                        b.result(values);
                        b.result(taps);
                      }});
-    table.push_back({"sum_pool", row.label, kNumbers, [row](CaseBuilder& b) {
+    table.push_back({"sum_pool", row.label, number_dtypes(row), [row](CaseBuilder& b) {
                        b.result(sum_pool(b.operand(row.shape), row.options));
                      }});
   }
@@ -103,11 +120,11 @@ void add_window_cases(OpCases& table) {
                      b.result(max_pool(b.operand({1, 2, 4, 4}, -9, -1),
                                        {.window = {3, 3}, .padding = {1, 1, 1, 1}}));
                    }});
-  table.push_back({"window_gather", "padded", kFloats, [](CaseBuilder& b) {
+  table.push_back({"window_gather", "padded", kAllNumbers, [](CaseBuilder& b) {
                      Tensor x = b.operand({2, 7, 6});
                      b.result(window_gather(x, b.indices({2, 4, 3}, 0, 5), scatter_spec()));
                    }});
-  table.push_back({"window_scatter", "padded", kFloats, [](CaseBuilder& b) {
+  table.push_back({"window_scatter", "padded", kAllNumbers, [](CaseBuilder& b) {
                      Tensor dy = b.operand({2, 4, 3});
                      b.result(window_scatter(dy, b.indices({2, 4, 3}, 0, 5),
                                              tensor_type(b.dtype(), {2, 7, 6}), scatter_spec()));
