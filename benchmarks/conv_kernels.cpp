@@ -7,6 +7,7 @@
 // "512→512 @7 3x3 forward" is a name; with a schedule, that one is measured instead of the default.
 // Backward weights are measured with four times that batch, ResNet-18's too: with one image, which
 // nobody trains with, reading and writing the gradient is most of the work.
+#include <fmt/format.h>
 #include <time.h>
 
 #include <algorithm>

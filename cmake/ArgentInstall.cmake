@@ -26,7 +26,6 @@ function(argent_library)
     target_link_options(argent_library PRIVATE -Wl,-z,defs)
   endif()
   target_compile_features(argent_library INTERFACE cxx_std_20)
-  target_link_libraries(argent_library INTERFACE fmt::fmt)
   target_include_directories(argent_library INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
     $<INSTALL_INTERFACE:include> $<INSTALL_INTERFACE:include/argent>)

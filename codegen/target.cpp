@@ -1,5 +1,7 @@
 #include "codegen/target.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 

@@ -1,5 +1,7 @@
 #include "deploy/compile.h"
 
+#include <fmt/format.h>
+
 #include <cctype>
 #include <filesystem>
 

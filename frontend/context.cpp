@@ -1,5 +1,7 @@
 #include "frontend/context.h"
 
+#include <fmt/format.h>
+
 #include "ir/ops/leaf.h"
 #include "ir/ops/random.h"
 

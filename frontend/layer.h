@@ -1,6 +1,8 @@
 // What the layer functions share.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
 

@@ -1,5 +1,7 @@
 #include "frontend/layers.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 

@@ -1,5 +1,7 @@
 #include "frontend/losses.h"
 
+#include <fmt/format.h>
+
 #include <numeric>
 
 #include "ir/ops/leaf.h"

@@ -1,5 +1,7 @@
 #include "frontend/model.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 

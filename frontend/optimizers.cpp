@@ -1,5 +1,7 @@
 #include "frontend/optimizers.h"
 
+#include <fmt/format.h>
+
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"

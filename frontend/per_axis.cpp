@@ -1,5 +1,7 @@
 #include "frontend/per_axis.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace ag {

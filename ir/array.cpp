@@ -1,5 +1,7 @@
 #include "ir/array.h"
 
+#include "ir/internal_error.h"
+
 namespace ag {
 namespace {
 
@@ -16,6 +18,15 @@ void store(std::byte* data, int64_t index, T value) {
 }
 
 }  // namespace
+
+void Array::check_count(size_t count) const {
+  if (static_cast<size_t>(this->count()) != count)
+    internal_error("array of shape {} from {} values", to_string(shape_), count);
+}
+
+void Array::wrong_width(size_t width) const {
+  internal_error("{} elements read as {} bytes", name_of(dtype_), width);
+}
 
 double Array::get_double(int64_t index) const {
   switch (dtype_) {

@@ -66,9 +66,7 @@ class Array {
   template <class T>
   static Array of(Shape shape, std::span<const T> values) {
     Array array(DTypeOf<T>::value, std::move(shape));
-    if (array.count() != static_cast<int64_t>(values.size())) {
-      internal_error("array of shape {} from {} values", to_string(array.shape_), values.size());
-    }
+    array.check_count(values.size());
     if (!values.empty()) std::memcpy(array.data(), values.data(), values.size_bytes());
     return array;
   }
@@ -106,10 +104,11 @@ class Array {
   bool operator==(const Array&) const = default;
 
  private:
+  void check_count(size_t count) const;
   void check_width(size_t width) const {
-    if (width != size_of(dtype_))
-      internal_error("{} elements read as {} bytes", name_of(dtype_), width);
+    if (width != size_of(dtype_)) wrong_width(width);
   }
+  [[noreturn]] void wrong_width(size_t width) const;
 
   DType dtype_ = DType::f32;
   Shape shape_{0};

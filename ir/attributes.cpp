@@ -1,9 +1,12 @@
 #include "ir/attributes.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 
 #include "ir/graph.h"
+#include "ir/internal_error.h"
 #include "ir/print.h"
 
 namespace ag {
@@ -83,6 +86,10 @@ const AttributeValue* Attributes::find(std::string_view name) const {
     if (attribute.name == name) return &attribute.value;
   }
   return nullptr;
+}
+
+void Attributes::no_such_attribute(std::string_view name) {
+  internal_error("no attribute '{}' of this kind", name);
 }
 
 void Attributes::set(std::string_view name, AttributeValue value) {

@@ -88,10 +88,10 @@ class Attributes {
   template <class T>
   const T& get(std::string_view name) const {
     const AttributeValue* value = find(name);
-    if (!value || !std::holds_alternative<T>(*value))
-      internal_error("no attribute '{}' of this kind", name);
+    if (!value || !std::holds_alternative<T>(*value)) no_such_attribute(name);
     return std::get<T>(*value);
   }
+  [[noreturn]] static void no_such_attribute(std::string_view name);
   std::vector<Attribute> values_;
 };
 

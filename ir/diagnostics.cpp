@@ -1,5 +1,7 @@
 #include "ir/diagnostics.h"
 
+#include <fmt/format.h>
+
 namespace ag {
 
 CompileError& CompileError::at(const Location& location) {

@@ -1,8 +1,6 @@
 // Errors: CompileError for the user's mistakes, InternalError for ours.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -40,16 +38,11 @@ class CompileError : public std::exception {
   std::vector<std::pair<Location, std::string>> notes_;
 };
 
-// A broken promise of the compiler itself.
+// A broken promise of the compiler itself; ir/internal_error.h throws it.
 class InternalError : public std::logic_error {
  public:
   explicit InternalError(const std::string& message)
       : std::logic_error("internal error: " + message + " (please report it with the .ag file)") {}
 };
-
-template <class... Args>
-[[noreturn]] void internal_error(fmt::format_string<Args...> format, Args&&... args) {
-  throw InternalError(fmt::format(format, std::forward<Args>(args)...));
-}
 
 }  // namespace ag

@@ -1,5 +1,6 @@
 #include "ir/expand.h"
 
+#include "ir/internal_error.h"
 #include "ir/ops/leaf.h"
 
 namespace ag {

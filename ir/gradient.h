@@ -1,6 +1,7 @@
 // What a gradient rule sees.
 #pragma once
 
+#include "ir/infer.h"
 #include "ir/tensor.h"
 
 namespace ag {

@@ -1,5 +1,9 @@
 #include "ir/graph.h"
 
+#include <fmt/format.h>
+
+#include "ir/infer.h"
+#include "ir/internal_error.h"
 #include "ir/ops/leaf.h"
 #include "ir/print.h"
 

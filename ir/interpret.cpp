@@ -1,6 +1,9 @@
 #include "ir/interpret.h"
 
+#include <fmt/format.h>
+
 #include "ir/expand.h"
+#include "ir/internal_error.h"
 
 namespace ag {
 namespace {

@@ -1,5 +1,7 @@
 #include "ir/layout.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/diagnostics.h"

@@ -1,5 +1,7 @@
 #include "ir/lexer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace ag {

@@ -1,5 +1,9 @@
 #include "ir/op_def.h"
 
+#include <fmt/format.h>
+
+#include "ir/infer.h"
+
 namespace ag {
 
 CompileError InferContext::error(const std::string& what) const {

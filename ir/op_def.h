@@ -30,19 +30,8 @@ struct Arity {
 };
 inline constexpr int kAnyNumber = std::numeric_limits<int>::max();
 
-// What a shape rule sees. `fail` throws the CompileError; the graph adds location and excerpt.
-struct InferContext {
-  const OpDef& op;
-  std::span<const TensorType> operands;
-  const Attributes& attributes;
-
-  const TensorType& operand(size_t i) const { return operands[i]; }
-  template <class... Args>
-  [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    throw error(fmt::format(format, std::forward<Args>(args)...));
-  }
-  CompileError error(const std::string& what) const;  // "conv: what", to add .help() and throw
-};
+// What a shape rule sees. Defined in ir/infer.h.
+struct InferContext;
 
 // What the reference semantics see: floats in double, integers in 64 bit. Results are allocated and
 // zero; the interpreter rounds integers to their width afterwards.

@@ -1,5 +1,7 @@
 #include "ir/parse.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <limits>
 #include <map>

@@ -1,5 +1,7 @@
 #include "ir/print.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/lexer.h"

@@ -1,5 +1,7 @@
 #include "ir/tensor.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/gradient.h"

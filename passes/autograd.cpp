@@ -15,10 +15,13 @@
 // Sharing and folding what the rules leave behind is the work of simplify, cse and dce.
 #include "passes/autograd.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/expand.h"
 #include "ir/gradient.h"
+#include "ir/internal_error.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
 #include "ir/print.h"

@@ -1,8 +1,12 @@
 #include "passes/check.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "ir/infer.h"
+#include "ir/internal_error.h"
 #include "ir/ops/leaf.h"
 #include "ir/philox.h"
 #include "ir/print.h"

@@ -1,5 +1,7 @@
 #include "passes/copy.h"
 
+#include "ir/internal_error.h"
+
 namespace ag {
 
 GraphCopy::GraphCopy(const Graph& from) : from_(from), graph_(from.name()) {

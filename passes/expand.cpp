@@ -12,6 +12,8 @@
 // subexpressions between expansions are left to cse.
 #include "ir/expand.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/ops/all_ops.h"

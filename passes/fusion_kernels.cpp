@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "ir/internal_error.h"
 #include "ir/ops/kernel.h"
 #include "ir/ops/leaf.h"
 #include "passes/fusion_groups.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/internal_error.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
 #include "passes/copy.h"

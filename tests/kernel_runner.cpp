@@ -1,6 +1,7 @@
 #include "tests/kernel_runner.h"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -11,6 +12,7 @@
 #include "codegen/plan/buffer_form.h"
 #include "ir/diagnostics.h"
 #include "ir/file.h"
+#include "ir/internal_error.h"
 
 // What kernels ask of a runtime, on one thread.
 extern "C" {

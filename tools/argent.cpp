@@ -1,5 +1,7 @@
 // argent: the command. Results go to standard output, everything else to standard error; the exit
 // code is 0 for success, 1 for a mistake of the user, 2 for one of ours.
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <iostream>
 #include <new>

@@ -158,15 +158,13 @@ void compile_library(const std::string& file, const std::string& function,
                                  "-shared",
                                  "-fPIC",
                                  "-fvisibility=hidden",
-                                 "-DFMT_SHARED",
                                  "-I" + (root / "include").string(),
                                  "-I" + (root / "include/argent").string(),
                                  scratch.file("entry.cpp"),
                                  "-o",
                                  scratch.file("network.so"),
                                  "-L" + library_folder(root).string(),
-                                 "-largent",
-                                 "-lfmt"};
+                                 "-largent"};
   if (run(words, scratch.file("log")) != 0) does_not_compile(words, file, function, scratch);
 }
 

@@ -1,5 +1,7 @@
 #include "tools/named_file.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "codegen/link/loaded_program.h"

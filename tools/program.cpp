@@ -1,5 +1,7 @@
 #include "tools/program.h"
 
+#include <fmt/format.h>
+
 #include "deploy/compile.h"
 #include "frontend/init/draw.h"
 #include "frontend/weights/weights.h"

@@ -1,5 +1,7 @@
 #include "tools/recipe.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <sstream>

@@ -1,5 +1,7 @@
 #include "train/augment.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/philox.h"

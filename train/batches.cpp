@@ -1,5 +1,7 @@
 #include "train/batches.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 

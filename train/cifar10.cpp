@@ -1,5 +1,7 @@
 // CIFAR-10's binary version: records of a label byte and 3x32x32 bytes.
 // https://www.cs.toronto.edu/~kriz/cifar.html
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/file.h"

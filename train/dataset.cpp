@@ -1,5 +1,7 @@
 #include "train/dataset.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 #include <string_view>

@@ -1,5 +1,7 @@
 #include "train/evaluator.h"
 
+#include <fmt/format.h>
+
 #include "codegen/compile.h"
 #include "deploy/compile.h"
 #include "ir/ops/leaf.h"

@@ -1,5 +1,7 @@
 #include "train/metrics.h"
 
+#include "ir/internal_error.h"
+
 namespace ag {
 namespace {
 

@@ -1,5 +1,7 @@
 // MNIST and whatever else comes in IDX files: a big-endian magic (0, 0, 8 for u8, rank), the
 // extents, the bytes. http://yann.lecun.com/exdb/mnist/
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "train/data_files.h"

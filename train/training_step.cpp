@@ -1,5 +1,7 @@
 #include "train/training_step.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/ops/leaf.h"

@@ -1,5 +1,7 @@
 #include "codegen/kernel/compiler.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <filesystem>
 #include <new>

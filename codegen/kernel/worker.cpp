@@ -1,6 +1,7 @@
 #include "codegen/kernel/worker.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 #include <fstream>
 
 #include "ir/diagnostics.h"
+#include "ir/internal_error.h"
 
 namespace ag {
 namespace {

@@ -1,6 +1,7 @@
 #include "codegen/kernel/worker_pool.h"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
 #include <spawn.h>
@@ -15,6 +16,7 @@
 
 #include "ir/diagnostics.h"
 #include "ir/file.h"
+#include "ir/internal_error.h"
 
 extern char** environ;
 

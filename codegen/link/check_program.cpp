@@ -5,6 +5,7 @@
 
 #include "codegen/link/buffer_span.h"
 #include "ir/diagnostics.h"
+#include "ir/internal_error.h"
 #include "runtime/checks.h"
 
 namespace ag {

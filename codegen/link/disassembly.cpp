@@ -17,6 +17,7 @@
 #include <mutex>
 
 #include "ir/diagnostics.h"
+#include "ir/internal_error.h"
 
 namespace ag {
 namespace {

@@ -1,5 +1,7 @@
 #include "codegen/link/embedded.h"
 
+#include <fmt/format.h>
+
 #include "ir/diagnostics.h"
 
 // EMBED(name, "file") defines name_begin and name_end around the file's bytes.

@@ -1,5 +1,7 @@
 #include "codegen/link/emit.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <set>
 

@@ -7,6 +7,7 @@
 
 #include "codegen/link/constant_tables.h"
 #include "ir/diagnostics.h"
+#include "ir/internal_error.h"
 #include "runtime/image.h"
 
 namespace ag {

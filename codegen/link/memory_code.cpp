@@ -16,6 +16,7 @@
 #include "codegen/link/runtime_symbols.h"
 #include "codegen/target.h"
 #include "ir/diagnostics.h"
+#include "ir/internal_error.h"
 #include "runtime/instance.h"
 
 namespace ag {

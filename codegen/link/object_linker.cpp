@@ -1,6 +1,7 @@
 #include "codegen/link/object_linker.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <lld/Common/Driver.h>
 #include <llvm/BinaryFormat/Magic.h>
 #include <llvm/ObjCopy/ConfigManager.h>
@@ -20,6 +21,7 @@
 
 #include "codegen/link/embedded.h"
 #include "ir/diagnostics.h"
+#include "ir/internal_error.h"
 
 LLD_HAS_DRIVER(elf)
 

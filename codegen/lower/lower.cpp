@@ -1,8 +1,11 @@
 // From a kernel request to Halide Funcs: leaves, body, borders.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "codegen/lower/lowering.h"
+#include "ir/internal_error.h"
 #include "ir/ops/reduce.h"
 #include "ir/parse.h"
 

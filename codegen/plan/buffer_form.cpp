@@ -1,5 +1,7 @@
 #include "codegen/plan/buffer_form.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/diagnostics.h"

@@ -1,5 +1,7 @@
 #include "codegen/plan/entry_planner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "codegen/plan/kernel_request.h"

@@ -1,5 +1,7 @@
 #include "codegen/plan/kernel_request.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "codegen/schedule/choose.h"

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "codegen/plan/entry_planner.h"
 #include "ir/ops/leaf.h"
 

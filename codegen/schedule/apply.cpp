@@ -1,5 +1,7 @@
 #include "codegen/schedule/apply.h"
 
+#include <fmt/format.h>
+
 namespace ag::schedule {
 namespace {
 

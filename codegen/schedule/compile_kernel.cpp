@@ -1,11 +1,14 @@
 // A kernel request through lowering, schedule and Halide's code generator.
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <fstream>
 #include <sstream>
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/lane_loads.h"
+#include "ir/internal_error.h"
 
 namespace ag::schedule {
 namespace {

@@ -1,5 +1,7 @@
 #include "codegen/schedule/schedule.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 
 #include "ir/diagnostics.h"

@@ -1,11 +1,14 @@
 #include "frontend/init/draw.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <functional>
 #include <string_view>
 
 #include "frontend/init/normal_quantile.h"
 #include "ir/diagnostics.h"
+#include "ir/internal_error.h"
 
 namespace ag {
 namespace {

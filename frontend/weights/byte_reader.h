@@ -1,6 +1,8 @@
 // A bounds-checked cursor over the bytes of an untrusted file.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>

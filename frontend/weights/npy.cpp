@@ -1,5 +1,7 @@
 #include "frontend/weights/npy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -7,6 +9,7 @@
 #include "frontend/weights/byte_reader.h"
 #include "frontend/weights/strided.h"
 #include "ir/file.h"
+#include "ir/internal_error.h"
 
 namespace ag {
 namespace {

@@ -1,5 +1,7 @@
 #include "frontend/weights/npz.h"
 
+#include <fmt/format.h>
+
 #include "frontend/weights/npy.h"
 #include "frontend/weights/zip_archive.h"
 

@@ -4,6 +4,8 @@
 // https://github.com/python/cpython/blob/main/Lib/pickletools.py
 #pragma once
 
+#include <fmt/format.h>
+
 #include <deque>
 #include <map>
 #include <span>

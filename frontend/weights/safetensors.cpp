@@ -1,5 +1,7 @@
 #include "frontend/weights/safetensors.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>

@@ -1,5 +1,7 @@
 #include "frontend/weights/strided.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace ag {

@@ -1,5 +1,7 @@
 #include "frontend/weights/torch_file.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 

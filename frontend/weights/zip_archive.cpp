@@ -1,8 +1,10 @@
 #include "frontend/weights/zip_archive.h"
 
+#include <fmt/format.h>
 #include <zip.h>
 
 #include "ir/diagnostics.h"
+#include "ir/internal_error.h"
 
 namespace ag {
 namespace {

@@ -1,4 +1,6 @@
 // The course's networks for CIFAR-10: plain blocks of growing width, then residual stages.
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

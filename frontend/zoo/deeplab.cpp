@@ -1,5 +1,7 @@
 // DeepLab v3 (Chen, Papandreou, Schroff, Adam, "Rethinking atrous convolution for semantic image
 // segmentation", 2017), named as in torchvision. Without the auxiliary classifier of training.
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/resnet.h"
 #include "frontend/zoo/zoo.h"

@@ -1,4 +1,6 @@
 // DenseNet-BC (Huang, Liu, van der Maaten, Weinberger, 2016), named as in torchvision.
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

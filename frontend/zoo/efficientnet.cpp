@@ -1,5 +1,7 @@
 // EfficientNet-B0 (Tan, Le, "EfficientNet: rethinking model scaling for convolutional neural
 // networks", 2019), named as in torchvision.
+#include <fmt/format.h>
+
 #include "frontend/zoo/blocks.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/activation.h"

@@ -1,5 +1,7 @@
 // MobileNet V1 (Howard et al., 2017) and V2 (Sandler, Howard, Zhu, Zhmoginov, Chen, 2018), named as
 // in timm (V1) and torchvision (V2).
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/activation.h"

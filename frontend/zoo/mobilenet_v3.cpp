@@ -1,4 +1,6 @@
 // MobileNet V3 (Howard et al., "Searching for MobileNetV3", 2019), named as in torchvision.
+#include <fmt/format.h>
+
 #include "frontend/zoo/blocks.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/activation.h"

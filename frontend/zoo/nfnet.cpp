@@ -1,5 +1,7 @@
 // NFNet without normalisation layers (Brock, De, Smith, Simonyan, "High-performance large-scale
 // image recognition without normalization", 2021), in timm's light variant L0 and by its names.
+#include <fmt/format.h>
+
 #include "frontend/layer.h"
 #include "frontend/zoo/blocks.h"
 #include "frontend/zoo/zoo.h"

@@ -1,5 +1,7 @@
 // RegNetY (Radosavovic, Kosaraju, Girshick, He, Dollár, "Designing network design spaces", 2020),
 // named as in torchvision.
+#include <fmt/format.h>
+
 #include "frontend/zoo/blocks.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

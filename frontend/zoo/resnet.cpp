@@ -3,6 +3,8 @@
 // is on its 3x3 convolution, as in torchvision.
 #include "frontend/zoo/resnet.h"
 
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

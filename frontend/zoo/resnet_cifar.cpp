@@ -1,5 +1,7 @@
 // ResNets for CIFAR with parameter-free shortcuts, option A (He, Zhang, Ren, Sun, 2015, section
 // 4.2). Names as in akamaster/pytorch_resnet_cifar10.
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

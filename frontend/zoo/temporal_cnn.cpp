@@ -1,5 +1,7 @@
 // A small network over one axis, for waveforms: spoken digits at 8 kHz (after M5; Dai, Dai, Qu, Li,
 // Das, "Very deep convolutional neural networks for raw waveforms", 2017).
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

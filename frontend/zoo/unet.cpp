@@ -1,5 +1,7 @@
 // U-Net (Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedical image
 // segmentation", 2015), with padded convolutions and batch norm. Extents are multiples of 16.
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

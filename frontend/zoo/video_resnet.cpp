@@ -1,6 +1,8 @@
 // ResNets for video (Tran, Wang, Torresani, Ray, LeCun, Paluri, "A closer look at spatiotemporal
 // convolutions for action recognition", 2017), named as in torchvision. Videos are [batch,
 // channels, frames, height, width].
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

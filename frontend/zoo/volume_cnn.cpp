@@ -1,5 +1,7 @@
 // A small network over three axes, for volumes and short clips (after C3D; Tran, Bourdev, Fergus,
 // Torresani, Paluri, "Learning spatiotemporal features with 3D convolutional networks", 2015).
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

@@ -2,6 +2,8 @@
 // convolutions whose dilation doubles from layer to layer, in two stacks of ten. The signal is
 // [batch, 256, samples], one channel per quantised amplitude; so is the answer, for the sample
 // that follows.
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/pointwise.h"

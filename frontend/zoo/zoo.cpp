@@ -4,6 +4,8 @@
 // (googlenet, inception_v3, deeplabv3_resnet50) are counted without them.
 #include "frontend/zoo/zoo.h"
 
+#include <fmt/format.h>
+
 #include "ir/suggestion.h"
 
 namespace ag {

@@ -1,5 +1,7 @@
 #include "ir/ops/activation.h"
 
+#include <fmt/format.h>
+
 #include <numbers>
 
 #include "ir/gradient.h"

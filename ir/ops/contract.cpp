@@ -1,5 +1,7 @@
 #include "ir/ops/contract.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/gradient.h"

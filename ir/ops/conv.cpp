@@ -1,5 +1,7 @@
 #include "ir/ops/conv.h"
 
+#include <fmt/format.h>
+
 #include "ir/gradient.h"
 
 namespace ag {

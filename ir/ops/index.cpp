@@ -1,5 +1,7 @@
 #include "ir/ops/index.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "ir/infer.h"
+
 namespace ag {
 namespace {
 

@@ -1,5 +1,7 @@
 #include "ir/ops/leaf.h"
 
+#include "ir/infer.h"
+
 namespace ag {
 namespace {
 

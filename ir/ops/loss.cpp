@@ -1,5 +1,7 @@
 #include "ir/ops/loss.h"
 
+#include <fmt/format.h>
+
 #include <numeric>
 
 #include "ir/gradient.h"

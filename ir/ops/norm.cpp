@@ -1,5 +1,7 @@
 #include "ir/ops/norm.h"
 
+#include <fmt/format.h>
+
 #include <numeric>
 
 #include "ir/gradient.h"

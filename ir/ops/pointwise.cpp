@@ -1,5 +1,7 @@
 #include "ir/ops/pointwise.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numbers>
 

@@ -1,8 +1,11 @@
 #include "ir/ops/pool.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
+#include "ir/infer.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/reduce.h"

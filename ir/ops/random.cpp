@@ -1,5 +1,7 @@
 #include "ir/ops/random.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>

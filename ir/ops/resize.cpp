@@ -1,8 +1,11 @@
 #include "ir/ops/resize.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "ir/infer.h"
 #include "ir/ops/contract.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/view.h"

@@ -1,5 +1,7 @@
 #include "ir/ops/softmax.h"
 
+#include <fmt/format.h>
+
 #include "ir/gradient.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/reduce.h"

@@ -1,5 +1,7 @@
 #include "ir/ops/view.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 

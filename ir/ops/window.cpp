@@ -1,5 +1,7 @@
 #include "ir/ops/window.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "ir/ops/window.h"
 
 namespace ag {

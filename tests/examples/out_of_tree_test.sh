@@ -25,6 +25,16 @@ done
 ldd "$prefix/libexec/argent/argent-kc" | grep -F "$prefix/libexec/argent/libHalide.so"
 "$prefix/bin/argent" --version
 
+# Users' programs read Argent's headers and the standard library's, no other library's.
+printf '#include <argent/argent.h>\n' > "$scratch/user.cpp"
+c++ -std=c++20 -M -I "$prefix/include" -I "$prefix/include/argent" "$scratch/user.cpp" |
+  tr ' \\' '\n\n' | sed '/^$/d' > "$scratch/read"
+grep -q "^$prefix/include/argent/ir/graph.h$" "$scratch/read"
+if grep -E '/(fmt|nlohmann|CLI|llvm[^/]*|[Hh]alide|doctest)/|Halide' "$scratch/read"; then
+  echo "argent.h reads the headers above"
+  exit 1
+fi
+
 # Nothing of the build tree may help.
 env -u ARGENT_KC "$cmake" -S "$source/examples/out_of_tree" -B "$scratch/build" -G Ninja \
   -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_MAKE_PROGRAM="$ninja"

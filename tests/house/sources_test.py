@@ -113,6 +113,23 @@ class Sources(unittest.TestCase):
                   if bracket == "<" and not RUNTIME_MAY_READ.fullmatch(path)]
         self.complain(faults)
 
+    def test_users_headers_need_no_other_library(self):
+        # What argent.h reads, and what that reads: our headers and the standard library's.
+        standard = re.compile(r"[a-z_]+|std(int|def)\.h")
+        faults, waiting, seen = [], ["include/argent/argent.h"], set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for bracket, path in includes(name):
+                if bracket == '"':
+                    waiting.append(path)
+                elif not standard.fullmatch(path):
+                    faults.append(f"{name}, which users' programs read, includes <{path}>")
+        self.assertIn("ir/graph.h", seen)
+        self.complain(faults)
+
     def test_files_are_short_and_lines_narrow(self):
         faults = []
         for name in tracked("*.cpp", "*.h", "*.py", "*.cu"):

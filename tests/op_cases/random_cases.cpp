@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "ir/ops/random.h"
 #include "tests/op_cases.h"
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ir/graph.h"
+#include "ir/internal_error.h"
 #include "tests/op_cases.h"
 #include "tests/reference/digest.h"
 

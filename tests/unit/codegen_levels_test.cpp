@@ -1,6 +1,7 @@
 // Real kernels for every target: no instruction above the declared level, and right results where
 // the code can run, here or under qemu.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -2,6 +2,7 @@
 // weights (tests/reference/zoo_outputs.py). Weights are drawn by name: agreement says that names,
 // shapes and the computation are PyTorch's.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <cmath>
 

@@ -1,4 +1,5 @@
 // A worker without Halide: the request's symbol says what happens to the kernel.
+#include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 

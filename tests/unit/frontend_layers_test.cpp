@@ -1,6 +1,7 @@
 // Layers against what PyTorch recorded (tests/reference/training_steps.py), their names, their
 // errors.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <thread>
 

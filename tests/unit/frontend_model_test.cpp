@@ -1,5 +1,6 @@
 // Models: tracing, weights in and out, printed graphs.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 

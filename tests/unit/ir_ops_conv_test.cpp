@@ -1,6 +1,7 @@
 // The general convolution: its gradients are adjoint to it for any attributes, and stay
 // convolutions; its errors.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <random>
 

@@ -1,6 +1,7 @@
 #include "passes/pass.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "ir/ops/pointwise.h"
 #include "ir/parse.h"

@@ -1,4 +1,6 @@
 // argent bench: how long a network takes, and how much of the machine it uses.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>

@@ -1,4 +1,6 @@
 // argent compile: a network as a file that needs no Argent, or as text.
+#include <fmt/format.h>
+
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>

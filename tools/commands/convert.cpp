@@ -1,4 +1,6 @@
 // argent convert: weights from one kind of file to another; networks to text.
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "frontend/weights/weights.h"

@@ -1,4 +1,6 @@
 // argent eval: how well a network does on a data set.
+#include <fmt/format.h>
+
 #include <chrono>
 #include <nlohmann/json.hpp>
 

@@ -1,4 +1,6 @@
 // argent explain: what became of a network: its kernels, their schedules, their loops.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>

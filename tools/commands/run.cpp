@@ -1,4 +1,6 @@
 // argent run: arrays in files through a network, once.
+#include <fmt/format.h>
+
 #include <chrono>
 #include <nlohmann/json.hpp>
 

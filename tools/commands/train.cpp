@@ -1,4 +1,6 @@
 // argent train: a network learns from a data set.
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "tools/command.h"

@@ -1,6 +1,8 @@
 // argent zoo: the networks that come with Argent.
 #include "frontend/zoo/zoo.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "frontend/analysis.h"

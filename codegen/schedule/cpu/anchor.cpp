@@ -1,5 +1,7 @@
 #include "codegen/schedule/cpu/anchor.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "codegen/schedule/cpu/loops.h"

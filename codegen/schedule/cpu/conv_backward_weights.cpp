@@ -11,6 +11,8 @@
 // Parameters: tile_x, tile_i, tile_k, rows, images; unroll_x: positions per step; tasks: partial
 // gradients, 1 none; parallel (0 or 1): over the partial gradients, or else over tiles.
 
+#include <fmt/format.h>
+
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
 #include "codegen/schedule/cpu/loops.h"

@@ -20,6 +20,8 @@
 // 1); unroll_channels: 1 for vectors of several narrow groups, else 0 or absent; task_rows: rows of
 // a parallel task, 0: everything on one thread.
 
+#include <fmt/format.h>
+
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
 #include "ir/ops/conv.h"

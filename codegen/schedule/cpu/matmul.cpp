@@ -8,6 +8,8 @@
 // Parameters: tile_m, tile_n, lanes; pack (0 or 1); unroll_epilogue (0 or 1); task_rows: rows of a
 // parallel task, 0: everything on one thread.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "codegen/schedule/apply.h"
