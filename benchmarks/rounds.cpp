@@ -1,6 +1,6 @@
 // One network, run once per line on standard input, for benchmarks that interleave it with peers:
 //
-//   rounds forward|train NETWORK BATCH THREADS
+//   rounds forward|train NETWORK BATCH THREADS [winograd=off]
 //
 // Each line "run" answers with the milliseconds of one run, each line "peak" with the most GFLOP/s
 // of this machine's FMA loop on one thread so far. The first line printed describes the program as
@@ -24,7 +24,9 @@ namespace {
 
 using namespace ag;
 
-CompiledProgram compile_forward(const Model& model) { return compile_program(model, {}); }
+CompiledProgram compile_forward(const Model& model, bool winograd) {
+  return compile_program(model, {.winograd = winograd});
+}
 
 CompiledProgram compile_step(const Model& model) {
   TrainingStep step = training_step(model, {.optimizer = sgd(0.01, {.momentum = 0.9})});
@@ -53,11 +55,13 @@ double milliseconds(ProgramInstance& instance, const std::vector<Array>& inputs)
       .count();
 }
 
-int serve(const std::string& mode, const std::string& network, int64_t batch, int threads) {
+int serve(const std::string& mode, const std::string& network, int64_t batch, int threads,
+          bool winograd) {
   Model model = zoo_model(network, batch);
   model.initialize(1);
   auto start = std::chrono::steady_clock::now();
-  CompiledProgram compiled = mode == "train" ? compile_step(model) : compile_forward(model);
+  CompiledProgram compiled =
+      mode == "train" ? compile_step(model) : compile_forward(model, winograd);
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(threads);
   std::vector<Array> inputs;
@@ -91,11 +95,13 @@ int serve(const std::string& mode, const std::string& network, int64_t batch, in
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 5 || (std::string(argv[1]) != "forward" && std::string(argv[1]) != "train")) {
-    std::cerr << "usage: rounds forward|train NETWORK BATCH THREADS\n";
+  const bool winograd = argc < 6 || std::string(argv[5]) != "winograd=off";
+  if (argc < 5 || argc > (winograd ? 5 : 6) ||
+      (std::string(argv[1]) != "forward" && std::string(argv[1]) != "train")) {
+    std::cerr << "usage: rounds forward|train NETWORK BATCH THREADS [winograd=off]\n";
     return 1;
   }
-  return serve(argv[1], argv[2], std::stoll(argv[3]), std::stoi(argv[4]));
+  return serve(argv[1], argv[2], std::stoll(argv[3]), std::stoi(argv[4]), winograd);
 } catch (const std::exception& error) {
   std::cerr << error.what() << "\n";
   return 1;

@@ -6,6 +6,7 @@
 
 #include "codegen/kernel/disk_cache.h"
 #include "codegen/kernel/worker_pool.h"
+#include "codegen/schedule/algorithm_model.h"
 #include "codegen/schedule/layout_model.h"
 
 namespace ag {
@@ -59,16 +60,22 @@ plan::Blob gather_weights(const plan::Program& program, Storage storage,
   return bytes.empty() ? nullptr : std::make_shared<const std::string>(std::move(bytes));
 }
 
-constexpr PassParameter kLayoutParameters[] = {
+constexpr PassParameter kTargetParameters[] = {
     {"target", "whose schedules are asked: host, \"x86-64-v3\", …"}};
 
 Graph run_layout(const Graph& graph, const PassOptions& options) {
   return assign_layouts(graph, CpuLayoutModel(find_target(options.text("target", "host"))));
 }
 
-constexpr Pass kTargetPasses[] = {{"layout",
-                                   "store each value between kernels as its schedules like it",
-                                   run_layout, kLayoutParameters}};
+Graph run_choose_algorithms(const Graph& graph, const PassOptions& options) {
+  return choose_algorithms(graph, CpuAlgorithmModel(find_target(options.text("target", "host"))));
+}
+
+constexpr Pass kTargetPasses[] = {
+    {"choose_algorithms", "compute 3x3 convolutions of inference by Winograd where it is faster",
+     run_choose_algorithms, kTargetParameters},
+    {"layout", "store each value between kernels as its schedules like it", run_layout,
+     kTargetParameters}};
 
 }  // namespace
 
@@ -81,8 +88,15 @@ std::span<const Pass> compiler_passes() {
   return passes;
 }
 
-Graph lower_to_kernels(const Graph& graph, const Target& target) {
-  Graph kernels = run_pipeline(graph, parse_pipeline(kDefaultPipeline));
+Graph lower_to_kernels(const Graph& graph, const Target& target, bool winograd) {
+  // Algorithms are chosen just before the pipeline's last pass, which is fusion.
+  const size_t fusion = kDefaultPipeline.rfind(',');
+  Graph kernels = run_pipeline(graph, parse_pipeline(kDefaultPipeline.substr(0, fusion)));
+  if (winograd) {
+    kernels = run_pipeline(choose_algorithms(kernels, CpuAlgorithmModel(target)),
+                           parse_pipeline("cse,dce"));
+  }
+  kernels = run_pipeline(kernels, parse_pipeline(kDefaultPipeline.substr(fusion + 1)));
   return assign_layouts(kernels, CpuLayoutModel(target));
 }
 
@@ -92,7 +106,7 @@ CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> e
   const Target& target = find_target(settings.target);
   std::vector<Graph> kernels;
   for (const ProgramEntry& entry : entries)
-    kernels.push_back(lower_to_kernels(entry.graph, target));
+    kernels.push_back(lower_to_kernels(entry.graph, target, settings.winograd));
   std::vector<plan::EntryGraph> graphs;
   for (size_t i = 0; i < entries.size(); ++i) graphs.push_back({entries[i].name, &kernels[i]});
   plan::ProgramPlan plan = plan::plan_program(std::move(name), target, graphs);

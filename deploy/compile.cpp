@@ -14,6 +14,7 @@ CompileSettings settings_of(const CompileOptions& options) {
   CompileSettings settings;
   settings.target = options.target;
   settings.explain = options.explain;
+  settings.winograd = options.winograd;
   return settings;
 }
 

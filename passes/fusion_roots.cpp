@@ -11,6 +11,7 @@
 #include "ir/ops/reduce.h"
 #include "ir/ops/view.h"
 #include "ir/ops/window.h"
+#include "ir/ops/winograd.h"
 #include "passes/fusion_groups.h"
 
 namespace ag {
@@ -47,6 +48,7 @@ constexpr RoleRow kRoles[] = {
     {&ops::random_bits, FusionRole::anchor, "gather"},
     {&ops::window_scatter, FusionRole::anchor, "window"},
     {&ops::window_gather, FusionRole::anchor, "window"},
+    {&ops::winograd_conv, FusionRole::anchor, "winograd"},
 };
 
 const RoleRow* role_row(const OpDef& op) {

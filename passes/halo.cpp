@@ -4,6 +4,7 @@
 
 #include "ir/ops/conv.h"
 #include "ir/ops/kernel.h"
+#include "ir/ops/winograd.h"
 
 namespace ag {
 namespace {
@@ -22,6 +23,14 @@ Halo conv_halo(const Graph& body, const Node& node) {
   halo.low.insert(halo.low.end(), reach.low.begin(), reach.low.end());
   halo.high.insert(halo.high.end(), reach.high.begin(), reach.high.end());
   return halo;
+}
+
+// The patches of the last tiles reach behind the padding where tiles do not divide the result.
+Halo winograd_halo(const Graph& body, const Node& node) {
+  const WinogradSpec spec = WinogradSpec::of(node.attributes);
+  const Shape &in = body.type(node.operands[0]).shape, &out = node.types[0].shape;
+  return {{0, 0, spec.low[0], spec.low[1]},
+          {0, 0, spec.reach(0, in[2], out[2]), spec.reach(1, in[3], out[3])}};
 }
 
 }  // namespace
@@ -43,7 +52,9 @@ Halo halo_wanted(const Graph& body, size_t operand) {
   Halo wanted;
   for (int i = 0; i < body.size(); ++i) {
     const Node& node = body.node(i);
-    if (node.is(ops::conv) && node.operands[0] == leaf) wanted.include(conv_halo(body, node));
+    if (node.operands.empty() || node.operands[0] != leaf) continue;
+    if (node.is(ops::conv)) wanted.include(conv_halo(body, node));
+    if (node.is(ops::winograd_conv)) wanted.include(winograd_halo(body, node));
   }
   return wanted;
 }

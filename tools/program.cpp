@@ -90,13 +90,17 @@ void add_options(CLI::App& command, ProgramOptions& options, const char* model) 
   command.add_option("--input-shape", options.network.shape,
                      "input of a C++ function of a tensor, as in 1,3,32,32");
   command.add_flag("--no-cache", options.no_cache, "compiles every kernel anew");
+  command
+      .add_option("--winograd", options.winograd,
+                  "Winograd's algorithm for 3x3 convolutions where it is faster: on, off (on)")
+      ->check(CLI::IsMember({"on", "off"}));
 }
 
 // Options that a compiled library has no use for.
 void check_library_options(const ProgramOptions& options) {
   const bool none = options.batch.empty() && options.target == "host" && !options.network.seed &&
                     options.network.classes == 0 && options.network.shape.empty() &&
-                    !options.no_cache;
+                    !options.no_cache && options.uses_winograd();
   if (none) return;
   throw CompileError(fmt::format("{} is compiled: its batch, target, classes, input shape and seed "
                                  "are what they are",
@@ -132,9 +136,11 @@ NetworkProgram load_network_program(const ProgramOptions& options, bool weights_
 
 CompiledProgram compile_network(const NetworkProgram& network, const ProgramOptions& options,
                                 bool explain) {
-  return compile_graphs(
-      c_identifier(network.name), network.entries, network.weights,
-      {.target = options.target, .use_cache = !options.no_cache, .explain = explain});
+  return compile_graphs(c_identifier(network.name), network.entries, network.weights,
+                        {.target = options.target,
+                         .use_cache = !options.no_cache,
+                         .explain = explain,
+                         .winograd = options.uses_winograd()});
 }
 
 bool is_library(std::string_view model) { return model.ends_with(".so"); }

@@ -16,21 +16,12 @@ Expr grouped(bool holds_groups, const Expr& group, int64_t extent, const Expr& w
   return holds_groups ? group * static_cast<int>(extent) + within : within;
 }
 
-// Number of stored elements along an axis, padding lanes included, where the operand is a leaf.
-int64_t stored_extent(const LowerContext& c, size_t operand, int axis) {
-  const int leaf = c.operand_leaf(operand);
-  const int64_t extent = c.operand_type(operand).shape[axis];
-  if (leaf < 0) return extent;
-  const int64_t block = c.kernel.operand_forms[leaf].type.layout.block_of(axis);
-  return (extent + block - 1) / block * block;
-}
-
 // Input channels to sum over: padding lanes too, where both operands have them (they hold zero), so
 // that loops over blocks of channels have no remainder.
 int64_t summed_channels(const LowerContext& c, const ConvSpec& spec, const ConvExtents& extents) {
   if (spec.groups > 1) return extents.input;
-  return std::min(stored_extent(c, 0, spec.dims.lhs_channel),
-                  stored_extent(c, 1, spec.dims.rhs_input));
+  return std::min(c.stored_extent(0, spec.dims.lhs_channel),
+                  c.stored_extent(1, spec.dims.rhs_input));
 }
 
 // Whether the windows stay inside the left operand's buffer.

@@ -4,6 +4,7 @@
 
 #include <Halide.h>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,6 +37,21 @@ struct Contraction {
   Halide::Func padded;
 };
 
+// Winograd's steps (ir/ops/winograd.h), each in the coordinates of tiles; the sum over channels is
+// the kernel's contraction.
+struct Winograd {
+  struct Variables {
+    Halide::Var channel{"channel"}, tile_x{"tile_x"}, tile_y{"tile_y"}, image{"image"},
+        column{"column"}, row{"row"};
+  };
+  Variables variables;                       // of patches and products, in their order
+  std::vector<Halide::Var> output_position;  // of a result in its tile: column, row
+  Halide::Func input;                        // zeros around it; logical coordinates
+  Halide::Func input_rows{"input_rows"}, patches{"patches"};
+  Halide::Func products{"products"};
+  Halide::Func output_rows{"output_rows"}, output{"output"};
+};
+
 // Halide's argument order is innermost first; ours is logical (outermost first). A Func of a value
 // with axes (n, c, y, x) is therefore f(x, y, c, n).
 struct Kernel {
@@ -47,6 +63,7 @@ struct Kernel {
   std::vector<std::vector<Halide::Func>> values;  // logical: [node][result]
   std::vector<Reduction> reductions;
   std::vector<Contraction> contractions;
+  std::optional<Winograd> winograd;
   std::vector<Halide::Func> results;  // physical, one per output of the body
   // The results as they are computed together: equal to `results`, or one tuple-valued Func.
   std::vector<Halide::Func> stages;

@@ -193,6 +193,14 @@ int LowerContext::operand_leaf(size_t i) const {
   return static_cast<int>(std::find(leaves.begin(), leaves.end(), source) - leaves.begin());
 }
 
+int64_t LowerContext::stored_extent(size_t i, int axis) const {
+  const int leaf = operand_leaf(i);
+  const int64_t extent = operand_type(i).shape[axis];
+  if (leaf < 0) return extent;
+  const int64_t block = kernel.operand_forms[leaf].type.layout.block_of(axis);
+  return (extent + block - 1) / block * block;
+}
+
 Expr LowerContext::operand_or_zero(size_t i, const Coordinates& at, std::span<const int64_t> low,
                                    std::span<const int64_t> high) const {
   const TensorType& type = operand_type(i);

@@ -24,6 +24,9 @@ struct LowerContext {
   // zero. Reads a halo directly when the operand's buffer has one that is wide enough.
   Halide::Expr operand_or_zero(size_t i, const Coordinates& at, std::span<const int64_t> low,
                                std::span<const int64_t> high) const;
+  // Number of stored elements of operand i along an axis, padding lanes included where it is a
+  // leaf.
+  int64_t stored_extent(size_t i, int axis) const;
   // The body's leaf behind operand i through ops that keep positions, or -1.
   int operand_leaf(size_t i) const;
 };
@@ -48,6 +51,7 @@ std::span<const Lowering> pointwise_lowerings();
 std::span<const Lowering> view_lowerings();
 std::span<const Lowering> reduce_lowerings();
 std::span<const Lowering> window_lowerings();
+std::span<const Lowering> winograd_lowerings();
 std::span<const Lowering> index_lowerings();
 std::span<const Lowering> random_lowerings();
 std::span<const Lowering> conv_lowerings();

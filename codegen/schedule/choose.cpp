@@ -31,6 +31,7 @@ Schedule choose_reduction(const KernelView& kernel) {
 constexpr Choice kCpuChoices[] = {
     {"conv", choose_conv},           {"matmul", choose_matmul},    {"pointwise", choose_pointwise},
     {"reduction", choose_reduction}, {"window", choose_pointwise}, {"gather", choose_pointwise},
+    {"winograd", choose_winograd},
 };
 
 }  // namespace

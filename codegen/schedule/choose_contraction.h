@@ -10,5 +10,6 @@ Schedule choose_conv(const KernelView& kernel);
 Schedule choose_depthwise(const ConvView& conv);
 Schedule choose_depthwise_weights(const ConvView& conv);
 Schedule choose_matmul(const KernelView& kernel);
+Schedule choose_winograd(const KernelView& kernel);
 
 }  // namespace ag

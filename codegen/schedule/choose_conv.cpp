@@ -38,6 +38,8 @@ constexpr double kImpossible = 1e30;
 constexpr int64_t kFarWeights = 1 << 20;
 constexpr int64_t kFewPositions = 256;
 constexpr int64_t kPassBytes = 36 * 1024;
+// Multiply-adds that a vector from the second-level cache is worth at least.
+constexpr double kVectorsPerCycle = 5;
 // Cycles that an input from there costs, of a backward-weights tile.
 constexpr double kFarInput = 0.8;
 
@@ -195,7 +197,7 @@ class BackwardWeightsChooser {
     const Shape& positions = conv_.extents.rhs;
     const int64_t height = positions.size() > 1 ? positions[positions.size() - 2] : 1;
     const int64_t tasks = partial_gradients();
-    const auto [rows, images] = choose_block(height, conv_.extents.input / tasks);
+    const auto [rows, images] = choose_block(tile, height, conv_.extents.input / tasks);
     return {"conv_backward_weights",
             {{"tile_x", tile.x},
              {"tile_i", tile.i},
@@ -219,8 +221,13 @@ class BackwardWeightsChooser {
 
   // What one pass over the gradient sums: as much as stays in cache, but enough positions that
   // reading and writing the gradient weighs little.
-  Block choose_block(int64_t height, int64_t images) const {
+  Block choose_block(const Tile& tile, int64_t height, int64_t images) const {
     const int64_t width = conv_.extents.rhs.back();
+    if (const int64_t most = most_positions(tile); most > 0) {
+      const int64_t rows = largest_divisor(height, most / width);
+      if (rows < height) return {rows, 1};
+      return {rows, largest_divisor(images, most / (rows * width))};
+    }
     const int64_t row_bytes = width * (conv_.extents.batch + conv_.extents.output) * 4;
     int64_t rows = largest_divisor(height, kBlockBytes / row_bytes);
     if (rows * width < kLeastPositions) {
@@ -231,6 +238,14 @@ class BackwardWeightsChooser {
     const int64_t in_cache = largest_divisor(images, kBlockBytes / (row_bytes * height));
     if (in_cache * image >= kLeastPositions) return {rows, in_cache};
     return {rows, divisor_from(images, (kLeastPositions + image - 1) / image)};
+  }
+
+  // A tile that loads many vectors for its multiply-adds wants them, and its inputs, in the
+  // first-level cache. 0: it does not.
+  int64_t most_positions(const Tile& tile) const {
+    const TileStep step = tile_step(tile, static_cast<int>(conv_.extents.out.size()) - 1);
+    if (step.vectors * kVectorsPerCycle < step.multiply_adds / 2) return 0;
+    return kPassBytes / (4 * block_ * (tile.k + strides()));
   }
 
   static int64_t largest_divisor(int64_t n, int64_t most) {

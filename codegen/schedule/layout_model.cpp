@@ -3,6 +3,7 @@
 #include "codegen/schedule/conv_view.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/kernel.h"
+#include "ir/ops/winograd.h"
 
 namespace ag {
 namespace {
@@ -22,9 +23,9 @@ Layout blocked(int rank, std::vector<LayoutDim> inner, int outermost = 0) {
   return any ? Layout(std::move(dims)) : Layout();
 }
 
-const Node* find_conv(const Graph& body) {
+const Node* find_anchor(const Graph& body, const OpDef& op) {
   for (int i = 0; i < body.size(); ++i) {
-    if (body.node(i).is(ops::conv)) return &body.node(i);
+    if (body.node(i).is(op)) return &body.node(i);
   }
   return nullptr;
 }
@@ -38,13 +39,30 @@ int leaf_index(const Graph& body, Value value) {
   return -1;
 }
 
+// Activations blocked along channels; of the weights one packed matrix for each element of a patch.
+LayoutDemands winograd_demands(const Graph& body, int lanes) {
+  LayoutDemands demands;
+  demands.operands.resize(body_leaves(body).size());
+  demands.results.resize(body.outputs().size());
+  const Node& conv = *find_anchor(body, ops::winograd_conv);
+  const int lhs = leaf_index(body, conv.operands[0]), rhs = leaf_index(body, conv.operands[1]);
+  const Layout activation = blocked(4, {{1, lanes}});
+  if (lhs >= 0) demands.operands[lhs] = activation;
+  if (rhs >= 0) {
+    demands.operands[rhs] = Layout({{2, 0}, {3, 0}, {0, 0}, {1, 0}, {1, lanes}, {0, lanes}});
+  }
+  for (auto& result : demands.results) result = activation;
+  return demands;
+}
+
 }  // namespace
 
 LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel_class) const {
   LayoutDemands demands;
   demands.operands.resize(body_leaves(body).size());
   demands.results.resize(body.outputs().size());
-  const Node* conv = kernel_class == "conv" ? find_conv(body) : nullptr;
+  if (kernel_class == "winograd") return winograd_demands(body, target_.lanes(4));
+  const Node* conv = kernel_class == "conv" ? find_anchor(body, ops::conv) : nullptr;
   if (!conv || conv->types[0].dtype != DType::f32) return demands;
   ConvSpec spec = ConvSpec::of(*conv);
   int rank = conv->types[0].rank(), lanes = target_.lanes(4);

@@ -16,6 +16,7 @@
 #include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
 #include "ir/ops/window.h"
+#include "ir/ops/winograd.h"
 
 namespace ag {
 namespace {
@@ -86,6 +87,7 @@ constexpr const OpDef* kAllOps[] = {
     // contractions
     &ops::conv,
     &ops::matmul,
+    &ops::winograd_conv,
     // windows
     &ops::max_pool,
     &ops::sum_pool,

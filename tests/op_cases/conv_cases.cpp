@@ -1,4 +1,5 @@
 #include "ir/ops/conv.h"
+#include "ir/ops/winograd.h"
 #include "tests/op_cases.h"
 
 namespace ag {
@@ -123,6 +124,17 @@ void add_conv_cases(OpCases& table) {
                      [row](CaseBuilder& b) {
                        Tensor x = b.operand(row.lhs, -1, 1);
                        b.result(conv(x, b.operand(row.rhs, -1, 1), row.options));
+                     },
+                     false});
+  }
+  for (int64_t tile : {2, 4}) {
+    table.push_back({"winograd_conv",
+                     tile == 2 ? "tile2" : "tile4",
+                     {DType::f32},
+                     [tile](CaseBuilder& b) {
+                       Tensor x = b.operand({2, 3, 7, 9});
+                       Tensor w = b.operand({4, 3, 3, 3}, -1, 1);
+                       b.result(winograd_conv(x, winograd_weights(w, tile), tile, {1, 1, 0, 0}));
                      },
                      false});
   }

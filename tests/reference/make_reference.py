@@ -183,7 +183,7 @@ OPS = {
     "reduce_sum": reduction(torch.sum), "reduce_max": reduction(torch.amax),
     "reduce_min": reduction(torch.amin),
     "argmax": lambda a, t, x: x.argmax(a["axis"]), "argmin": lambda a, t, x: x.argmin(a["axis"]),
-    "conv": ops_conv.conv, "matmul": matmul,
+    "conv": ops_conv.conv, "matmul": matmul, "winograd_conv": ops_conv.winograd_conv,
     "max_pool": ops_window.max_pool, "sum_pool": ops_window.sum_pool,
     "window_gather": ops_window.window_gather, "window_scatter": ops_window.window_scatter,
     "avg_pool": ops_window.avg_pool, "global_avg_pool": ops_window.global_avg_pool,

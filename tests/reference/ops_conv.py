@@ -51,3 +51,17 @@ def conv(a, type_, x, w):
         results = [y.transpose(0, 1) for y in results]
     capital = next((axis for axis, letter in enumerate(out_letters) if letter.isupper()), 0)
     return torch.cat(results, capital)
+
+
+def winograd_conv(a, type_, x, u):
+    """The 3x3 convolution whose weights were transformed to u; no gradients."""
+    m = a["tile"]
+    points = [0, 1, -1] if m == 2 else [0, 1, -1, 2, -2]
+    scale = [1, 2, 2] if m == 2 else [4, -6, -6, 24, 24]
+    g = torch.tensor([[p ** k / s for k in range(3)] for p, s in zip(points, scale)] + [[0, 0, 1]],
+                     dtype=x.dtype)
+    inverse = torch.linalg.pinv(g)
+    w = torch.einsum("kp,oipq,lq->oikl", inverse, u.detach(), inverse)
+    padding = a["padding"] or [0, 0, 0, 0]
+    x = torch.nn.functional.pad(x.detach(), padding[2:] + padding[:2])
+    return torch.nn.functional.conv2d(x, w)

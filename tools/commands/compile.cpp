@@ -27,16 +27,17 @@ struct CompileArguments {
 
 // ---- text of graphs and kernels ----
 
-std::string graphs_text(const NetworkProgram& network, const Target&) {
+std::string graphs_text(const NetworkProgram& network, const ProgramOptions&) {
   std::string text;
   for (const ProgramEntry& entry : network.entries) text += print(entry.graph);
   return text;
 }
 
-std::string kernel_graphs_text(const NetworkProgram& network, const Target& target) {
+std::string kernel_graphs_text(const NetworkProgram& network, const ProgramOptions& options) {
+  const Target& target = find_target(options.target);
   std::string text;
   for (const ProgramEntry& entry : network.entries)
-    text += print(lower_to_kernels(entry.graph, target));
+    text += print(lower_to_kernels(entry.graph, target, options.uses_winograd()));
   return text;
 }
 
@@ -67,7 +68,7 @@ std::string loop_nests_text(const CompiledProgram& compiled) {
 struct Kind {
   std::string_view name, ending, summary;
   EmitKind binary = EmitKind::shared_library;  // unless one of the texts is given
-  std::string (*text_of_graph)(const NetworkProgram&, const Target&) = nullptr;
+  std::string (*text_of_graph)(const NetworkProgram&, const ProgramOptions&) = nullptr;
   std::string (*text_of_kernels)(const CompiledProgram&) = nullptr;
   bool explain = false;  // keep the loop nests
 
@@ -228,7 +229,7 @@ int compile_file(const CompileArguments& arguments) {
   std::vector<CompiledProgram> compiled;
   if (!kind.text_of_graph) compiled = compile_levels(network, arguments.program, kind.explain);
   if (kind.text_of_graph)
-    write_text(file, kind.text_of_graph(network, find_target(arguments.program.target)));
+    write_text(file, kind.text_of_graph(network, arguments.program));
   else if (kind.text_of_kernels)
     write_text(file, kind.text_of_kernels(compiled[0]));
   else

@@ -38,10 +38,11 @@ std::string layer_text(const Location& location) {
 // Classes of the kernels by name and layer.
 using Classes = std::map<std::pair<std::string, std::string>, std::string>;
 
-Classes classes_of(const NetworkProgram& network, const Target& target) {
+Classes classes_of(const NetworkProgram& network, const ProgramOptions& options) {
+  const Target& target = find_target(options.target);
   Classes classes;
   for (const ProgramEntry& entry : network.entries) {
-    const Graph graph = lower_to_kernels(entry.graph, target);
+    const Graph graph = lower_to_kernels(entry.graph, target, options.uses_winograd());
     for (int i = 0; i < graph.size(); ++i) {
       const Node& node = graph.node(i);
       if (!node.is(ops::kernel)) continue;
@@ -146,7 +147,7 @@ void print_kernel(const Explained& kernel, bool nest) {
 int explain_kernels(const ExplainArguments& arguments) {
   const NetworkProgram network = load_network_program(arguments.program, false);
   const CompiledProgram compiled = compile_network(network, arguments.program, arguments.nest);
-  const Classes classes = classes_of(network, find_target(arguments.program.target));
+  const Classes classes = classes_of(network, arguments.program);
   std::vector<Explained> kernels = explained(compiled, classes);
   const size_t all = kernels.size();
   std::erase_if(kernels, [&](const Explained& k) { return !matches(k, arguments.kernel); });

@@ -1,0 +1,70 @@
+#include "codegen/schedule/algorithm_model.h"
+
+#include "codegen/schedule/conv_view.h"
+#include "ir/ops/winograd.h"
+
+namespace ag {
+namespace {
+
+// Vector multiply-adds a cycle, and the part of them that the kernels reach.
+constexpr double kPerCycle = 2, kDirectPart = 0.95, kWinogradPart = 0.85;
+// Weights beyond the second-level cache: bytes a cycle, and the part that nothing hides.
+constexpr double kNearWeights = 1 << 20, kWeightBytesPerCycle = 4, kExposed = 0.7;
+// What must be gained for a less exact result.
+constexpr double kLeastGain = 1.1;
+
+struct TileCost {
+  int64_t tile;
+  double input, output;  // cycles to transform one vector of channels of one tile
+};
+constexpr TileCost kTiles[] = {{2, 45, 30}, {4, 110, 85}};
+
+struct Work {
+  double batch, inputs, outputs, height, width;
+  double lanes;
+
+  double streaming(double weights) const {
+    const double bytes = weights * inputs * outputs * 4;
+    return bytes > kNearWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
+  }
+  double direct() const {
+    const double multiply_adds = 9 * batch * inputs * outputs * height * width / lanes;
+    return multiply_adds / (kPerCycle * kDirectPart) + streaming(9);
+  }
+  double winograd(const TileCost& cost) const {
+    const WinogradSpec spec{cost.tile, {0, 0}, {0, 0}};
+    const double tiles = batch * static_cast<double>(spec.tiles(static_cast<int64_t>(height)) *
+                                                     spec.tiles(static_cast<int64_t>(width)));
+    const auto elements = static_cast<double>(spec.patch() * spec.patch());
+    return tiles * elements * inputs * outputs / (lanes * kPerCycle * kWinogradPart) +
+           tiles * (inputs * cost.input + outputs * cost.output) / lanes + streaming(elements);
+  }
+};
+
+}  // namespace
+
+int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) const {
+  const Shape &in = graph.type(conv.operands[0]).shape, &out = conv.types[0].shape;
+  const int64_t lanes = target_.lanes(4);
+  if (in[1] < lanes || out[1] < lanes) return 0;
+  auto whole = [&](int64_t channels) {
+    return static_cast<double>((channels + lanes - 1) / lanes * lanes);
+  };
+  const Work work{static_cast<double>(out[0]),
+                  whole(in[1]),
+                  whole(out[1]),
+                  static_cast<double>(out[2]),
+                  static_cast<double>(out[3]),
+                  static_cast<double>(lanes)};
+  double least = work.direct() / kLeastGain;
+  int64_t tile = 0;
+  for (const TileCost& cost : kTiles) {
+    const double cycles = work.winograd(cost);
+    if (cycles >= least) continue;
+    least = cycles;
+    tile = cost.tile;
+  }
+  return tile;
+}
+
+}  // namespace ag

@@ -1,0 +1,90 @@
+// choose_algorithms: Winograd where it is cheaper. The contract stands in the header.
+//
+// What: finds 3x3 convolutions without stride, dilation and groups, forward and backward-data, asks
+// the model, and writes the transform of the weights as nodes over them.
+//
+// Why here: the transformed weights are a value like any other, so layout gives them a layout of
+// their own and the planner prepares them.
+//
+// Left to others: what a convolution costs (codegen/schedule), how it is computed.
+
+#include "passes/algorithm.h"
+
+#include <algorithm>
+
+#include "ir/ops/conv.h"
+#include "ir/ops/leaf.h"
+#include "ir/ops/view.h"
+#include "ir/ops/winograd.h"
+#include "passes/copy.h"
+
+namespace ag {
+namespace {
+
+// Per node: whether it depends on parameters and state alone, none of which the graph updates.
+std::vector<bool> prepared_nodes(const Graph& graph) {
+  std::vector<std::string> updated;
+  for (const Output& output : graph.outputs()) {
+    if (output.updates) updated.push_back(output.name);
+  }
+  std::vector<bool> prepared(graph.size(), false);
+  for (int i = 0; i < graph.size(); ++i) {
+    const Node& node = graph.node(i);
+    if (node.op->kind == OpKind::leaf && !node.is(ops::constant)) {
+      const std::string name = node.is(ops::input) ? "" : node.attributes.string("name");
+      prepared[i] =
+          !name.empty() && std::find(updated.begin(), updated.end(), name) == updated.end();
+      continue;
+    }
+    prepared[i] = std::all_of(node.operands.begin(), node.operands.end(),
+                              [&](Value operand) { return prepared[operand.node]; });
+  }
+  return prepared;
+}
+
+bool is_candidate(const Graph& graph, const Node& node) {
+  if (!node.is(ops::conv) || node.types[0].rank() != 4 || node.types[0].dtype != DType::f32) {
+    return false;
+  }
+  const ConvSpec spec = ConvSpec::of(node);
+  const Shape& taps = graph.type(node.operands[1]).shape;
+  auto all = [](const Integers& list, auto test) {
+    return std::all_of(list.begin(), list.end(), test);
+  };
+  auto is_one = [](int64_t n) { return n == 1; };
+  auto is_padding = [](int64_t n) { return n >= 0; };
+  return spec.groups == 1 && taps[2] == 3 && taps[3] == 3 && all(spec.stride, is_one) &&
+         all(spec.lhs_dilation, is_one) && all(spec.rhs_dilation, is_one) &&
+         all(spec.low, is_padding) && all(spec.high, is_padding) && spec.dims.lhs_channel == 1 &&
+         spec.dims.out_channel == 1;
+}
+
+Tensor transformed(Tensor w, const ConvSpec& spec, int64_t tile) {
+  if (spec.dims.rhs_output == 1) w = transpose(w, {1, 0, 2, 3});
+  if (spec.reverse) w = reverse(w, {2, 3});
+  return winograd_weights(w, tile);
+}
+
+}  // namespace
+
+Graph choose_algorithms(const Graph& graph, const AlgorithmModel& model) {
+  const std::vector<bool> prepared = prepared_nodes(graph);
+  GraphCopy copy(graph);
+  for (int i = 0; i < graph.size(); ++i) {
+    const Node& node = graph.node(i);
+    const bool candidate = is_candidate(graph, node) && prepared[node.operands[1].node];
+    const int64_t tile = candidate ? model.winograd_tile(graph, node) : 0;
+    if (tile == 0) {
+      copy.node(i);
+      continue;
+    }
+    LocationGuard location(copy.graph(), node.location);
+    const ConvSpec spec = ConvSpec::of(node);
+    const Tensor u = transformed(copy.tensor(node.operands[1]), spec, tile);
+    copy.replace({i, 0}, winograd_conv(copy.tensor(node.operands[0]), u, tile,
+                                       {spec.low[0], spec.high[0], spec.low[1], spec.high[1]}));
+  }
+  return copy.finish();
+}
+
+}  // namespace ag

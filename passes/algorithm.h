@@ -1,0 +1,29 @@
+// Algorithm choice: which convolutions are computed by another op than conv.
+#pragma once
+
+#include "ir/graph.h"
+
+namespace ag {
+
+// The target's opinion: it knows what its schedules cost.
+class AlgorithmModel {
+ public:
+  virtual ~AlgorithmModel() = default;
+  // The tile of Winograd's algorithm (2 or 4) for a convolution it can compute, 0: another way.
+  virtual int64_t winograd_tile(const Graph& graph, const Node& conv) const = 0;
+};
+
+// Replaces convolutions by winograd_conv where the model says so and the weights depend on leaves
+// that the graph does not update, so that `prepare` transforms them once.
+//
+//   %1 = conv(%x, %w, padding=[1,1,1,1])
+// becomes
+//   %1 = reshape(%w)                              # o·i rows of nine taps
+//   %2 = matmul(%1, constant G⊗G)
+//   %3 = reshape(%2)                              # [o,i,m+2,m+2]
+//   %4 = winograd_conv(%x, %3, tile=4, padding=[1,1,1,1])
+//
+// Runs after differentiation and before fusion and layout.
+Graph choose_algorithms(const Graph& graph, const AlgorithmModel& model);
+
+}  // namespace ag

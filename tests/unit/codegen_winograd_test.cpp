@@ -1,0 +1,139 @@
+// Winograd's algorithm in compiled programs: chosen, right, and the same for any number of threads.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "codegen/compile.h"
+#include "codegen/link/loaded_program.h"
+#include "deploy/compile.h"
+#include "frontend/zoo/zoo.h"
+#include "ir/interpret.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/leaf.h"
+#include "ir/ops/pointwise.h"
+#include "ir/ops/view.h"
+
+using namespace ag;
+
+namespace {
+
+constexpr double kMostError = 1e-4;  // of the result's range: what the documents promise
+
+struct Case {
+  const char* name;
+  Shape x;
+  int64_t outputs;
+  ConvOptions options;
+  bool residual;
+};
+
+const Case kCases[] = {
+    {"one image", {1, 32, 12, 12}, 32, {.padding = {1, 1, 1, 1}}, false},
+    {"odd sizes, padding lanes, residual", {2, 20, 9, 11}, 40, {.padding = {1, 1, 1, 1}}, true},
+    {"no padding", {1, 32, 9, 7}, 48, {}, false},
+    {"many rows", {2, 16, 60, 20}, 16, {.padding = {1, 1, 1, 1}}, true},
+    {"towards the image",
+     {1, 32, 14, 14},
+     64,
+     {.padding = {1, 1, 1, 1}, .dims = "nc,io->nc", .reverse = true},
+     false},
+};
+
+// pointwise(relu(conv(x, w) + bias + residual)): its own result is what a network outputs.
+Graph graph_of(const Case& test) {
+  Graph graph("g");
+  auto parameter = [&](const std::string& name, Shape shape) {
+    return Tensor(graph, graph.add_leaf(ops::parameter, name, f32(std::move(shape)), {}));
+  };
+  const bool back = test.options.reverse;
+  const Tensor x{graph, graph.add_leaf(ops::input, "x", f32(test.x), {})};
+  const Shape weights =
+      back ? Shape{test.x[1], test.outputs, 3, 3} : Shape{test.outputs, test.x[1], 3, 3};
+  Tensor y = conv(x, parameter("w", weights), test.options);
+  y = y + broadcast(parameter("bias", {test.outputs}), y.shape(), {1});
+  if (test.residual) {
+    y = y + Tensor(graph, graph.add_leaf(ops::input, "r", f32(y.shape()), {}));
+  }
+  y = conv(relu(y), parameter("last", {16, test.outputs, 1, 1}));
+  graph.add_output("y", y.value());
+  return graph;
+}
+
+Array ramp(const TensorType& type, int64_t seed) {
+  Array array(type.dtype, type.shape);
+  for (int64_t i = 0; i < array.count(); ++i) {
+    array.set_double(i, static_cast<double>((i * 7919 + seed * 104729) % 2003) / 1001.5 - 1);
+  }
+  return array;
+}
+
+struct Values {
+  std::map<std::string, Array> weights;
+  std::vector<Array> inputs;
+  Bindings bindings;
+
+  explicit Values(const Graph& graph) {
+    for (int i = 0; i < graph.size(); ++i) {
+      const Value leaf{i, 0};
+      if (!graph.node(i).is(ops::input) && !graph.node(i).is(ops::parameter)) continue;
+      const Array array = ramp(graph.type(leaf), i);
+      bindings[graph.leaf_name(leaf)] = ReferenceTensor::from(array);
+      if (graph.node(i).is(ops::input))
+        inputs.push_back(array);
+      else
+        weights[graph.leaf_name(leaf)] = array;
+    }
+  }
+};
+
+bool uses_winograd(const CompiledProgram& compiled) {
+  return std::any_of(compiled.kernels.begin(), compiled.kernels.end(), [](const KernelReport& k) {
+    return k.request.schedule.starts_with("conv_winograd{");
+  });
+}
+
+double error_of(const Array& got, const ReferenceTensor& want) {
+  double low = want.floats[0], high = low, worst = 0;
+  for (int64_t i = 0; i < want.count(); ++i) {
+    low = std::min(low, want.floats[i]);
+    high = std::max(high, want.floats[i]);
+    const double error = std::fabs(got.get_double(i) - want.floats[i]);
+    if (!(error <= worst)) worst = error;  // NaN stays
+  }
+  return worst / (high - low);
+}
+
+}  // namespace
+
+TEST_CASE("convolutions by Winograd equal the interpreter") {
+  for (const Case& test : kCases) {
+    CAPTURE(test.name);
+    const Graph graph = graph_of(test);
+    const Values values(graph);
+    const ReferenceTensor want = interpret(graph, values.bindings)[0];
+    const ProgramEntry entry{"main", graph};
+    CompiledProgram fast = compile_graphs("fast", {&entry, 1}, values.weights);
+    CompiledProgram plain =
+        compile_graphs("plain", {&entry, 1}, values.weights, {.winograd = false});
+    CHECK(uses_winograd(fast));
+    CHECK_FALSE(uses_winograd(plain));
+    const auto program = LoadedProgram::in_memory(fast.program);
+    ProgramInstance one = program->instance(1), three = program->instance(3);
+    const Array first = one.run(0, values.inputs)[0];
+    CHECK(error_of(first, want) <= kMostError);
+    CHECK(one.run(0, values.inputs)[0] == first);
+    CHECK(three.run(0, values.inputs)[0] == first);
+    ProgramInstance direct = LoadedProgram::in_memory(plain.program)->instance(1);
+    CHECK(error_of(direct.run(0, values.inputs)[0], want) <= 1e-5);
+  }
+}
+
+TEST_CASE("ResNet-18 by Winograd is ResNet-18") {
+  Model model = zoo_model("resnet18", 1);
+  model.initialize(7);
+  CompiledModel fast(model, {}), plain(model, {.winograd = false});
+  const Array image = ramp(f32(1, 3, 224, 224), 1);
+  const ReferenceTensor want = ReferenceTensor::from(plain(image));
+  CHECK(error_of(fast(image), want) <= kMostError);
+}

@@ -1,0 +1,65 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "ir/interpret.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/leaf.h"
+#include "ir/ops/winograd.h"
+
+using namespace ag;
+
+namespace {
+
+struct Case {
+  Shape x, w;
+  Integers padding;
+};
+
+const Case kCases[] = {
+    {{1, 1, 3, 3}, {1, 1, 3, 3}, {0, 0, 0, 0}},  // one result
+    {{2, 3, 7, 9}, {4, 3, 3, 3}, {1, 1, 1, 1}},  // tiles beyond the result
+    {{1, 2, 8, 12}, {3, 2, 3, 3}, {1, 1, 1, 1}},
+    {{1, 2, 6, 5}, {3, 2, 3, 3}, {0, 2, 1, 0}},
+};
+
+ReferenceTensor ramp(const Shape& shape) {
+  ReferenceTensor tensor(DType::f64, shape);
+  for (int64_t i = 0; i < tensor.count(); ++i) {
+    tensor.floats[i] = static_cast<double>(i * 7919 % 2003) / 1001.5 - 1;
+  }
+  return tensor;
+}
+
+}  // namespace
+
+TEST_CASE("winograd_conv of transformed weights is the convolution") {
+  for (const Case& test : kCases) {
+    for (int64_t tile : {2, 4}) {
+      CAPTURE(to_string(test.x));
+      CAPTURE(tile);
+      Graph graph("g");
+      const Tensor x{graph, graph.add_leaf(ops::input, "x", tensor_type(DType::f64, test.x), {})};
+      const Tensor w{graph, graph.add_leaf(ops::input, "w", tensor_type(DType::f64, test.w), {})};
+      graph.add_output("y", conv(x, w, {.padding = test.padding}).value());
+      graph.add_output("fast",
+                       winograd_conv(x, winograd_weights(w, tile), tile, test.padding).value());
+      const auto results = interpret(graph, {{"x", ramp(test.x)}, {"w", ramp(test.w)}});
+      REQUIRE(results[0].shape == results[1].shape);
+      for (int64_t i = 0; i < results[0].count(); ++i) {
+        REQUIRE(std::fabs(results[0].floats[i] - results[1].floats[i]) < 1e-12);
+      }
+    }
+  }
+}
+
+TEST_CASE("winograd_conv explains its errors") {
+  Graph graph("g");
+  const Tensor x{graph, graph.add_leaf(ops::input, "x", f32(1, 2, 8, 8), {})};
+  const Tensor u{graph, graph.add_leaf(ops::input, "u", f32(3, 2, 4, 4), {})};
+  CHECK_THROWS_WITH_AS(winograd_conv(x, u, 4), doctest::Contains("do not fit operand"),
+                       CompileError);
+  CHECK_THROWS_WITH_AS(winograd_conv(x, u, 3), doctest::Contains("tile is 3"), CompileError);
+  CHECK_THROWS_WITH_AS(winograd_conv(x, u, 2, {1, 1}), doctest::Contains("2 entries"),
+                       CompileError);
+}
