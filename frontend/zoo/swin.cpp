@@ -1,5 +1,7 @@
 // Swin transformer (Liu et al., "Swin transformer: hierarchical vision transformer using shifted
 // windows", 2021), named as in torchvision. Tokens are [batch, height, width, channels].
+#include <fmt/format.h>
+
 #include "frontend/layers.h"
 #include "frontend/zoo/attention.h"
 #include "frontend/zoo/zoo.h"

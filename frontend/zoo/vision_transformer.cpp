@@ -2,6 +2,8 @@
 // torchvision, and the data-efficient ones (Touvron et al., "Training data-efficient image
 // transformers and distillation through attention", 2020), named as in timm. Positions are learned
 // for the image size the network is made with.
+#include <fmt/format.h>
+
 #include "frontend/layer.h"
 #include "frontend/layers.h"
 #include "frontend/zoo/attention.h"

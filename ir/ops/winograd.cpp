@@ -1,5 +1,8 @@
 #include "ir/ops/winograd.h"
 
+#include <fmt/format.h>
+
+#include "ir/infer.h"
 #include "ir/ops/contract.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/view.h"

@@ -1,5 +1,6 @@
 // One file for several levels of processors: the highest that the machine has is taken.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cmath>

@@ -1,5 +1,6 @@
 // `argent compile net.cpp:make_net` and ag::compile(make_net()) are the same compiler.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>

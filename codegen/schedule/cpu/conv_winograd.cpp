@@ -10,6 +10,8 @@
 // tile_x, tile_y, tile_k; unroll_epilogue (0 or 1); parallel: 0 none, 1 rows of tiles and images, 2
 // groups of output channels.
 
+#include <fmt/format.h>
+
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
 #include "ir/ops/winograd.h"
