@@ -46,7 +46,7 @@ struct Work {
 int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) const {
   const Shape &in = graph.type(conv.operands[0]).shape, &out = conv.types[0].shape;
   const int64_t lanes = target_.lanes(4);
-  if (in[1] < lanes || out[1] < lanes) return 0;
+  if (in[1] < lanes || out[1] <= lanes) return 0;
   auto whole = [&](int64_t channels) {
     return static_cast<double>((channels + lanes - 1) / lanes * lanes);
   };

@@ -54,7 +54,7 @@ class WinogradChooser {
     if (weights > kNearWeights && tiles_y_ <= kFewRows) return tiles_y_;
     const int64_t row = elements() * tiles_x_ * (inputs_ + group * block_) * 4;
     const int64_t most = weights > kNearWeights ? kLargeBlock : kSmallBlock;
-    return divisors(tiles_y_, std::max<int64_t>(most / row, 1)).back();
+    return tiles_y_ * row <= most ? tiles_y_ : 1;
   }
 
   Tile choose_tile(int64_t group, int64_t rows) const {
