@@ -24,8 +24,8 @@ struct CompileSettings {
   KernelCompiler* compiler = nullptr;  // null: the worker processes of this process
   bool use_cache = true;               // the kernel cache on disk
   bool explain = false;                // keep each kernel's loop nest
-  bool winograd = true;  // 3x3 convolutions of inference by Winograd's algorithm where it is
-                         // faster, with errors up to 1e-4 of a result's range
+  bool winograd = false;  // 3x3 convolutions of inference by Winograd's algorithm where it is
+                          // faster, with errors up to 1e-4 of a result's range
 };
 
 // What the compiler knows about a kernel it made.
@@ -49,7 +49,7 @@ std::span<const Pass> compiler_passes();
 
 // The graph as kernels with layouts for a target: composites written out, duplicates and dead code
 // removed, algorithms chosen, fused, layouts assigned.
-Graph lower_to_kernels(const Graph& graph, const Target& target, bool winograd = true);
+Graph lower_to_kernels(const Graph& graph, const Target& target, bool winograd = false);
 
 // Compiles the entries into one program. `weights` are the values of all parameters and states by
 // name; throws CompileError when one is missing or has another type.

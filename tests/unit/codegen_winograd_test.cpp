@@ -113,7 +113,7 @@ TEST_CASE("convolutions by Winograd equal the interpreter") {
     const Values values(graph);
     const ReferenceTensor want = interpret(graph, values.bindings)[0];
     const ProgramEntry entry{"main", graph};
-    CompiledProgram fast = compile_graphs("fast", {&entry, 1}, values.weights);
+    CompiledProgram fast = compile_graphs("fast", {&entry, 1}, values.weights, {.winograd = true});
     CompiledProgram plain =
         compile_graphs("plain", {&entry, 1}, values.weights, {.winograd = false});
     CHECK(uses_winograd(fast));
@@ -132,7 +132,7 @@ TEST_CASE("convolutions by Winograd equal the interpreter") {
 TEST_CASE("ResNet-18 by Winograd is ResNet-18") {
   Model model = zoo_model("resnet18", 1);
   model.initialize(7);
-  CompiledModel fast(model, {}), plain(model, {.winograd = false});
+  CompiledModel fast(model, {.winograd = true}), plain(model, {.winograd = false});
   const Array image = ramp(f32(1, 3, 224, 224), 1);
   const ReferenceTensor want = ReferenceTensor::from(plain(image));
   CHECK(error_of(fast(image), want) <= kMostError);

@@ -8,6 +8,8 @@
 // Parameters: tile_y: rows of taps in registers; unroll_x: positions per step; parallel (0 or 1):
 // over blocks of channels.
 
+#include <fmt/format.h>
+
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
 #include "codegen/schedule/cpu/loops.h"
