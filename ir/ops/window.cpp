@@ -129,6 +129,8 @@ std::vector<TensorType> infer_gather(const InferContext& c) {
 
 std::vector<TensorType> infer_scatter(const InferContext& c) {
   const TensorType& to = c.attributes.type("type");
+  if (to.dtype == DType::boolean)
+    throw c.error("result is bool").help("cast it to a number first");
   TensorType pooled = to.with_shape(pooled_shape(c, to));
   if (c.operand(0).with_layout({}) != pooled) {
     c.fail("operand is {}, but windows over {} make {}", to_string(c.operand(0)), to_string(to),
