@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ir/graph.h"
+#include "ir/infer.h"
 #include "ir/ops/all_ops.h"
 #include "tests/op_cases.h"
 
