@@ -127,8 +127,9 @@ Optimizer adamw(double learning_rate, AdamOptions options) {
   return adam_like("adamw", learning_rate, options, [options](const ParameterStep& p) {
     Tensor parameter = p.parameter;
     if (p.decays && options.weight_decay != 0) {
-      Tensor kept = p.step.shared(
-          "adamw.kept", [&] { return 1.0 - p.step.learning_rate * options.weight_decay; });
+      Tensor kept = p.step.shared("adamw.kept", [&] {
+        return 1.0 - cast(p.step.learning_rate, DType::f64) * options.weight_decay;
+      });
       parameter = parameter * cast(kept, parameter.dtype());
     }
     return adam_step(p, parameter, p.gradient, options);

@@ -65,7 +65,8 @@ void lower_winograd_conv(LowerContext& c) {
 
   Contraction contraction =
       start_contraction(c, std::min(c.stored_extent(0, 1), c.stored_extent(1, 1)), {});
-  contraction.func(channel, tile_x, tile_y, image, column, row) = Halide::cast(compute_type(c.result_type().dtype), 0);
+  contraction.func(channel, tile_x, tile_y, image, column, row) =
+      Halide::cast(compute_type(c.result_type().dtype), 0);
   contraction.func(channel, tile_x, tile_y, image, column, row) +=
       c.operand(1, {channel, contraction.channel, row, column}) *
       w.patches(contraction.channel, tile_x, tile_y, image, column, row);

@@ -32,7 +32,8 @@ std::vector<TensorType> infer_iota(const InferContext& c) {
 
 void eval_full(const EvalContext& c) {
   ReferenceTensor& y = c.result();
-  for (int64_t i = 0; i < y.count(); ++i) y.set(i, c.attributes.number("value"));
+  const double value = round_to(y.dtype, c.attributes.number("value"));
+  for (int64_t i = 0; i < y.count(); ++i) y.set(i, value);
 }
 
 void eval_iota(const EvalContext& c) {

@@ -44,9 +44,10 @@ void check_operands(const InferContext& c, int64_t tile) {
   if (tile != 2 && tile != 4)
     throw c.error(fmt::format("tile is {}, but there are F(2x2) and F(4x4)", tile))
         .help("set tile=2 or tile=4");
-  if (x.rank() != 4 || u.rank() != 4 || x.dtype != u.dtype || !is_float(x.dtype)) {
+  const bool computes = x.dtype == DType::f32 || x.dtype == DType::f64;  // halves lose too much
+  if (x.rank() != 4 || u.rank() != 4 || x.dtype != u.dtype || !computes) {
     throw c
-        .error(fmt::format("operand {} and weights {} are not images and weights of one float type",
+        .error(fmt::format("operand {} and weights {} are not images and weights of f32 or f64",
                            to_string(x), to_string(u)))
         .help("both have two axes for channels and two spatial axes");
   }

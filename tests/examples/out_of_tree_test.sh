@@ -48,7 +48,7 @@ ARGENT_CPU=x86-64-v2 "$scratch/build/classify" | grep '^class [0-9], compiled fo
 # Any C program can open the network, knowing the C ABI alone.
 cc -std=c99 -Wall -Wextra -Werror -pedantic "$source/examples/c_client/describe.c" \
   -I "$prefix/include" -ldl -o "$scratch/describe"
-"$scratch/describe" "$scratch/build/net.so" | tee "$scratch/described"
+"$scratch/describe" "$scratch/build/net.argent/net.so" | tee "$scratch/described"
 grep -q 'input image \[1, 1, 16, 16\], 1024 bytes' "$scratch/described"
 grep -q 'output logits \[1, 10\], 40 bytes' "$scratch/described"
 grep -q 'microseconds$' "$scratch/described"

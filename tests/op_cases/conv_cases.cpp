@@ -130,7 +130,7 @@ void add_conv_cases(OpCases& table) {
   for (int64_t tile : {2, 4}) {
     table.push_back({"winograd_conv",
                      tile == 2 ? "tile2" : "tile4",
-                     {DType::f32},
+                     {DType::f32, DType::f64},
                      [tile](CaseBuilder& b) {
                        Tensor x = b.operand({2, 3, 7, 9});
                        Tensor w = b.operand({4, 3, 3, 3}, -1, 1);
