@@ -32,8 +32,7 @@ std::vector<TensorType> infer_iota(const InferContext& c) {
 
 void eval_full(const EvalContext& c) {
   ReferenceTensor& y = c.result();
-  const double value = round_to(y.dtype, c.attributes.number("value"));
-  for (int64_t i = 0; i < y.count(); ++i) y.set(i, value);
+  for (int64_t i = 0; i < y.count(); ++i) y.set(i, c.attributes.number("value"));
 }
 
 void eval_iota(const EvalContext& c) {
