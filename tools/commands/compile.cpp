@@ -12,6 +12,7 @@
 #include "ir/print.h"
 #include "ir/suggestion.h"
 #include "tools/command.h"
+#include "tools/output_file.h"
 #include "tools/program.h"
 
 namespace ag::commands {
@@ -111,15 +112,6 @@ const Kind& kind_of(const CompileArguments& arguments) {
 
 // ---- writing ----
 
-// Says now, not after the work, that the output cannot be written.
-void check_writable(const std::string& path) {
-  if (fs::is_directory(path)) {
-    throw CompileError(fmt::format("cannot write {}: it is a directory", path))
-        .help("name a file: -o NAME.so");
-  }
-  if (!fs::exists(path) || fs::is_regular_file(path)) AtomicFile probe(path);
-}
-
 std::string stem(const std::string& path) { return fs::path(path).stem().string(); }
 
 // "net" of "dir/net.cpp:make_net".
@@ -199,7 +191,7 @@ std::string output_of(const CompileArguments& arguments, const Kind& kind) {
         fmt::format("compile: {} is of one target, but {} are given", kind.summary, levels))
         .help("give one --target");
   }
-  if (file != "-") check_writable(file);
+  if (file != "-") check_writable(file, "-o NAME.so");
   return file;
 }
 
