@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "codegen/plan/kernel_request.h"
 #include "ir/op_def.h"
 #include "ir/ops/view.h"
 #include "ir/parse.h"
@@ -25,7 +26,7 @@ bool only_moves(const Graph& body) {
 }
 
 std::string text_of(const std::vector<BufferForm>& forms) {
-  return forms.empty() ? "" : to_string(forms[0].type);
+  return forms.empty() ? "" : form_text(forms[0]);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace ag::plan {
 struct Move {
   std::string what;  // its ops: "to_layout", "concat"; "copy" when there is none
   Location location;
-  std::string from, to;  // types of the first operand and of the result; empty for a routine
+  std::string from, to;  // the first operand and the result as stored; empty for a routine
   int64_t bytes = 0;     // read and written
 };
 
