@@ -209,6 +209,12 @@ void EntryPlanner::place_temporaries() {
     bytes = std::max(bytes, arena.bytes);
     return arena.lower_bound;
   };
+  live_bytes_.assign(static_cast<size_t>(end) + 1, 0);
+  for (const Temporary& temporary : run) {
+    const Lifetime& lifetime = temporary.lifetime;
+    for (int i = lifetime.first; i <= lifetime.last; ++i)
+      live_bytes_[static_cast<size_t>(i)] += lifetime.bytes;
+  }
   int64_t lower_bound = assign(run, entry_.arena_bytes);
   assign(prepare, shared_.program().prepare_arena_bytes);
   shared_.plan().memory.push_back({entry_.name, entry_.arena_bytes, lower_bound});
@@ -241,6 +247,7 @@ void EntryPlanner::emit_kernel(int i) {
     results.push_back(form({i, static_cast<int>(r)}));
   KernelRequest request =
       kernel_request(node(i), operands, results, in_place_operands(i), shared_.target());
+  const std::string schedule = request.schedule;
   std::string symbol = shared_.add_request(std::move(request));
   key = symbol + key;
 
@@ -273,9 +280,11 @@ void EntryPlanner::emit_kernel(int i) {
     zero.boxes = std::move(boxes);
     zero.name = "zero halo";
     zero.location = node(i).location;
+    zero.live_bytes = live_bytes_[static_cast<size_t>(i)];
     steps.push_back(std::move(zero));
   }
   steps.push_back(kernel_step(i, symbol));
+  steps.back().schedule = schedule;
 }
 
 Step EntryPlanner::kernel_step(int i, const std::string& symbol) const {
@@ -283,6 +292,7 @@ Step EntryPlanner::kernel_step(int i, const std::string& symbol) const {
   step.kernel = symbol;
   step.name = kernel_name(node(i).attributes.graph("body"));
   step.location = node(i).location;
+  step.live_bytes = live_bytes_[static_cast<size_t>(i)];
   step.flops = node(i).op->flops(node(i), graph_.operand_types(node(i)));
   auto add = [&](Value value) {
     step.buffers.push_back(placements_.at(value).buffer);
@@ -301,6 +311,7 @@ void EntryPlanner::emit_final_copies() {
     copy.buffers = {placements_.at(value).buffer, buffer};
     copy.name = "copy";
     copy.location = graph_.node(value).location;
+    copy.live_bytes = live_bytes_.back();
     copy.bytes = 2 * graph_.type(value).bytes();
     entry_.steps.push_back(std::move(copy));
   }

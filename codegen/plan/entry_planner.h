@@ -85,6 +85,7 @@ class EntryPlanner {
   const Graph& graph_;
   Entry entry_;
   std::map<Value, Halo> halos_;
+  std::vector<int64_t> live_bytes_;  // of the arena while a node's kernel runs; then the outputs'
   std::map<Value, int> last_use_;
   std::vector<bool> is_prepare_;
   std::map<Value, bool> used_outside_prepare_;

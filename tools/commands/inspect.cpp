@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codegen/compile.h"
+#include "codegen/plan/moves.h"
 #include "frontend/analysis.h"
 #include "ir/print.h"
 #include "tools/command.h"
@@ -23,11 +24,17 @@ struct InspectOptions {
 };
 
 // What one call needs, as planned for the target.
-plan::EntryMemory memory_of(const Graph& graph, const std::string& target_name) {
+struct CallPlan {
+  plan::EntryMemory memory;
+  std::vector<plan::Move> moves;
+};
+
+CallPlan plan_of(const Graph& graph, const std::string& target_name) {
   const Target& target = find_target(target_name);
   const Graph kernels = lower_to_kernels(graph, target);
   const plan::EntryGraph entries[] = {{"forward", &kernels}};
-  return plan::plan_program(graph.name(), target, entries).memory[0];
+  const plan::ProgramPlan plan = plan::plan_program(graph.name(), target, entries);
+  return {plan.memory[0], plan::moves_of(plan, plan.program.entries[0])};
 }
 
 std::string field_text(const LayerRow& row) {
@@ -38,7 +45,16 @@ std::string field_text(const LayerRow& row) {
   return text;
 }
 
-nlohmann::json json_of(const Analysis& analysis, const plan::EntryMemory& memory) {
+nlohmann::json json_of(const plan::Move& move) {
+  return {{"what", move.what},          {"layer", move.location.scope},
+          {"file", move.location.file}, {"line", move.location.line},
+          {"from", move.from},          {"to", move.to},
+          {"bytes", move.bytes}};
+}
+
+nlohmann::json json_of(const Analysis& analysis, const CallPlan& plan) {
+  nlohmann::json moves = nlohmann::json::array();
+  for (const plan::Move& move : plan.moves) moves.push_back(json_of(move));
   nlohmann::json layers = nlohmann::json::array();
   for (const LayerRow& row : analysis.layers) {
     layers.push_back({{"name", row.name},
@@ -51,12 +67,33 @@ nlohmann::json json_of(const Analysis& analysis, const plan::EntryMemory& memory
   return {{"name", analysis.name},
           {"parameters", analysis.parameters},
           {"macs", analysis.macs},
-          {"arena_bytes", memory.arena_bytes},
-          {"arena_lower_bound", memory.lower_bound},
+          {"arena_bytes", plan.memory.arena_bytes},
+          {"arena_lower_bound", plan.memory.lower_bound},
+          {"copies", moves},
           {"layers", layers}};
 }
 
-void print_table(const Analysis& analysis, const plan::EntryMemory& memory) {
+void print_plan(const CallPlan& plan) {
+  constexpr double kKiB = 1024;
+  fmt::print("arena: {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
+             static_cast<double>(plan.memory.arena_bytes) / kKiB,
+             static_cast<double>(plan.memory.lower_bound) / kKiB);
+  int64_t bytes = 0;
+  for (const plan::Move& move : plan.moves) bytes += move.bytes;
+  if (plan.moves.empty()) {
+    fmt::print("copies and layout conversions in a call: none\n");
+    return;
+  }
+  fmt::print("copies and layout conversions in a call: {}, {:.1f} KiB read and written\n",
+             plan.moves.size(), static_cast<double>(bytes) / kKiB);
+  for (const plan::Move& move : plan.moves) {
+    fmt::print("  {:.1f} KiB  {}  {}{}\n", static_cast<double>(move.bytes) / kKiB, move.what,
+               move.location.text(),
+               move.from.empty() ? "" : fmt::format("  {} -> {}", move.from, move.to));
+  }
+}
+
+void print_table(const Analysis& analysis, const CallPlan& plan) {
   size_t name_width = 5, op_width = 2, output_width = 6;
   for (const LayerRow& row : analysis.layers) {
     name_width = std::max(name_width, row.name.size());
@@ -72,9 +109,7 @@ void print_table(const Analysis& analysis, const plan::EntryMemory& memory) {
   }
   fmt::print("\n{}: {} parameters, {:.3f} MMACs\n", analysis.name, analysis.parameters,
              static_cast<double>(analysis.macs) * 1e-6);
-  fmt::print("arena: {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
-             static_cast<double>(memory.arena_bytes) / 1024,
-             static_cast<double>(memory.lower_bound) / 1024);
+  print_plan(plan);
 }
 
 // A compiled library is what it is.
@@ -101,11 +136,11 @@ int run(const InspectOptions& options) {
     return kSuccess;
   }
   const Analysis analysis = analyse(network.graph);
-  const plan::EntryMemory memory = memory_of(network.graph, options.target);
+  const CallPlan plan = plan_of(network.graph, options.target);
   if (options.json)
-    fmt::print("{}\n", json_of(analysis, memory).dump(2));
+    fmt::print("{}\n", json_of(analysis, plan).dump(2));
   else
-    print_table(analysis, memory);
+    print_table(analysis, plan);
   return kSuccess;
 }
 
