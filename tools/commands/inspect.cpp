@@ -1,9 +1,11 @@
 // argent inspect: what a network consists of.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "codegen/compile.h"
+#include "codegen/plan/copies.h"
 #include "frontend/analysis.h"
 #include "ir/print.h"
 #include "tools/command.h"
@@ -22,12 +24,17 @@ struct InspectOptions {
   bool graph = false, json = false;
 };
 
-// What one call needs, as planned for the target.
-plan::EntryMemory memory_of(const Graph& graph, const std::string& target_name) {
+// One call as planned for the target.
+plan::ProgramPlan plan_of(const Graph& graph, const std::string& target_name) {
   const Target& target = find_target(target_name);
   const Graph kernels = lower_to_kernels(graph, target);
   const plan::EntryGraph entries[] = {{"forward", &kernels}};
-  return plan::plan_program(graph.name(), target, entries).memory[0];
+  return plan::plan_program(graph.name(), target, entries);
+}
+
+std::string where(const plan::Step& step) {
+  return std::string(step.location.scope.empty() ? std::string_view(step.location.file)
+                                                 : std::string_view(step.location.scope));
 }
 
 std::string field_text(const LayerRow& row) {
@@ -38,7 +45,18 @@ std::string field_text(const LayerRow& row) {
   return text;
 }
 
-nlohmann::json json_of(const Analysis& analysis, const plan::EntryMemory& memory) {
+nlohmann::json json_of(const plan::Copy& copy) {
+  return {{"name", copy.step->name},
+          {"layer", where(*copy.step)},
+          {"bytes", copy.step->bytes},
+          {"at_edge", copy.at_edge}};
+}
+
+nlohmann::json json_of(const Analysis& analysis, const plan::ProgramPlan& plan) {
+  const plan::EntryMemory& memory = plan.memory[0];
+  nlohmann::json copies = nlohmann::json::array();
+  for (const plan::Copy& copy : plan::copies_of(plan, plan.program.entries[0]))
+    copies.push_back(json_of(copy));
   nlohmann::json layers = nlohmann::json::array();
   for (const LayerRow& row : analysis.layers) {
     layers.push_back({{"name", row.name},
@@ -53,10 +71,23 @@ nlohmann::json json_of(const Analysis& analysis, const plan::EntryMemory& memory
           {"macs", analysis.macs},
           {"arena_bytes", memory.arena_bytes},
           {"arena_lower_bound", memory.lower_bound},
+          {"copies", copies},
           {"layers", layers}};
 }
 
-void print_table(const Analysis& analysis, const plan::EntryMemory& memory) {
+// "copies: 1 of the input or output, 2 between kernels" and where they are.
+void print_copies(const std::vector<plan::Copy>& copies) {
+  const auto edges = std::count_if(copies.begin(), copies.end(),
+                                   [](const plan::Copy& copy) { return copy.at_edge; });
+  fmt::print("copies: {} of inputs or outputs, {} between kernels\n", edges,
+             static_cast<int64_t>(copies.size()) - edges);
+  for (const plan::Copy& copy : copies) {
+    fmt::print("  {} at {}, {:.1f} KiB read and written\n", copy.step->name, where(*copy.step),
+               static_cast<double>(copy.step->bytes) / 1024);
+  }
+}
+
+void print_table(const Analysis& analysis, const plan::ProgramPlan& plan) {
   size_t name_width = 5, op_width = 2, output_width = 6;
   for (const LayerRow& row : analysis.layers) {
     name_width = std::max(name_width, row.name.size());
@@ -73,8 +104,9 @@ void print_table(const Analysis& analysis, const plan::EntryMemory& memory) {
   fmt::print("\n{}: {} parameters, {:.3f} MMACs\n", analysis.name, analysis.parameters,
              static_cast<double>(analysis.macs) * 1e-6);
   fmt::print("arena: {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
-             static_cast<double>(memory.arena_bytes) / 1024,
-             static_cast<double>(memory.lower_bound) / 1024);
+             static_cast<double>(plan.memory[0].arena_bytes) / 1024,
+             static_cast<double>(plan.memory[0].lower_bound) / 1024);
+  print_copies(plan::copies_of(plan, plan.program.entries[0]));
 }
 
 // A compiled library is what it is.
@@ -101,11 +133,11 @@ int run(const InspectOptions& options) {
     return kSuccess;
   }
   const Analysis analysis = analyse(network.graph);
-  const plan::EntryMemory memory = memory_of(network.graph, options.target);
+  const plan::ProgramPlan plan = plan_of(network.graph, options.target);
   if (options.json)
-    fmt::print("{}\n", json_of(analysis, memory).dump(2));
+    fmt::print("{}\n", json_of(analysis, plan).dump(2));
   else
-    print_table(analysis, memory);
+    print_table(analysis, plan);
   return kSuccess;
 }
 
@@ -130,11 +162,11 @@ CommandAction add_options(CLI::App& command) {
 
 }  // namespace
 
-const Command inspect{"inspect", "layers, shapes, parameters, MACs, receptive fields, memory",
-                      add_options,
-                      "  argent inspect resnet20_cifar\n"
-                      "  argent inspect resnet18 --classes 10 --json\n"
-                      "  argent inspect net.cpp:make_net --graph\n"
-                      "  argent inspect net.so"};
+const Command inspect{
+    "inspect", "layers, shapes, parameters, MACs, receptive fields, memory, copies", add_options,
+    "  argent inspect resnet20_cifar\n"
+    "  argent inspect resnet18 --classes 10 --json\n"
+    "  argent inspect net.cpp:make_net --graph\n"
+    "  argent inspect net.so"};
 
 }  // namespace ag::commands
