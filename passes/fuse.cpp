@@ -11,6 +11,8 @@
 //
 // Rules, each a function below:
 //   - operands of anchors (conv, matmul, window, gather) are stored;
+//   - concats of whole blocks of channels and their operands are stored, so that the operands can
+//     be written in place (passes/storage);
 //   - an anchor joins the one root it flows into through elementwise ops of its own shape;
 //   - a reduction joins the root that has one more axis (softmax rows) or reduces the same operand;
 //   - elementwise ops and views join their users; with several users they are recomputed when that

@@ -129,7 +129,8 @@ class RootChooser {
     if (role == FusionRole::leaf) return;
     std::set<int> users;
     for (int user : uses_[i]) users.insert(groups_.roots[user].begin(), groups_.roots[user].end());
-    bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty();
+    bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty() ||
+                  is_stored_concat(graph_, i);
     if (!stored && role != FusionRole::generator) {
       stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
     }
@@ -152,10 +153,11 @@ class RootChooser {
 
   bool is_live(int i) const { return !groups_.roots[i].empty(); }
 
-  // Anchors read stored operands.
+  // Anchors read stored operands; parts of a stored concat are written where they belong.
   bool wanted_in_memory(int i) const {
     return std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
-      return is_live(user) && fusion_role(graph_.node(user)) == FusionRole::anchor;
+      return is_live(user) && (fusion_role(graph_.node(user)) == FusionRole::anchor ||
+                               is_stored_concat(graph_, user));
     });
   }
 
@@ -254,6 +256,27 @@ FusionRole fusion_role(const Node& node) {
 std::string_view kernel_class_of(const OpDef& op) {
   if (const RoleRow* row = role_row(op)) return row->kernel_class;
   return op.pointwise ? "pointwise" : "gather";
+}
+
+bool is_stored_concat(const Graph& graph, int i) {
+  constexpr int64_t kMostLanes = 16;  // of a vector, which is a block of channels
+  const Node& node = graph.node(i);
+  if (!node.is(ops::concat) || node.types[0].rank() < 3 || node.attributes.integer("axis") != 1) {
+    return false;
+  }
+  return std::all_of(node.operands.begin(), node.operands.end() - 1,
+                     [&](Value part) { return graph.type(part).shape[1] % kMostLanes == 0; });
+}
+
+bool is_view_slice(const Graph& graph, int i) {
+  const Node& node = graph.node(i);
+  if (!node.is(ops::slice)) return false;
+  const Shape &from = graph.type(node.operands[0]).shape, &to = node.types[0].shape;
+  const Integers stride = node.attributes.integers("stride", to.size(), 1);
+  for (size_t axis = 0; axis < to.size(); ++axis) {
+    if (stride[axis] != 1 || (axis > 1 && from[axis] != to[axis])) return false;
+  }
+  return true;
 }
 
 FusionGroups choose_roots(const Graph& graph) { return RootChooser(graph).run(); }

@@ -18,7 +18,7 @@ bool is_dense(const BufferForm& form) {
   int64_t stride = 1;
   Shape extents = form.type.layout.physical_shape(form.type.shape);
   for (size_t d = extents.size(); d-- > 0;) {
-    if (form.strides[d] != stride) return false;
+    if (extents[d] != 1 && form.strides[d] != stride) return false;
     stride *= extents[d];
   }
   return !form.type.layout.has_padding(form.type.shape);

@@ -1,5 +1,7 @@
 #include "codegen/schedule/layout_model.h"
 
+#include <algorithm>
+
 #include "codegen/schedule/conv_view.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/kernel.h"
@@ -111,7 +113,9 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
 }
 
 bool CpuLayoutModel::follows(std::string_view kernel_class) const {
-  return kernel_class == "pointwise" || kernel_class == "reduction" || kernel_class == "window";
+  constexpr std::string_view kFollowing[] = {"pointwise", "reduction", "window", "concat", "slice"};
+  return std::find(std::begin(kFollowing), std::end(kFollowing), kernel_class) !=
+         std::end(kFollowing);
 }
 
 }  // namespace ag

@@ -1,10 +1,11 @@
 // argent inspect: what a network consists of.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "codegen/compile.h"
-#include "codegen/plan/moves.h"
+#include "codegen/plan/copies.h"
 #include "frontend/analysis.h"
 #include "ir/print.h"
 #include "tools/command.h"
@@ -26,7 +27,7 @@ struct InspectOptions {
 // What one call needs, as planned for the target.
 struct CallPlan {
   plan::EntryMemory memory;
-  std::vector<plan::Move> moves;
+  std::vector<plan::Copy> copies;
 };
 
 CallPlan plan_of(const Graph& graph, const std::string& target_name) {
@@ -34,7 +35,7 @@ CallPlan plan_of(const Graph& graph, const std::string& target_name) {
   const Graph kernels = lower_to_kernels(graph, target);
   const plan::EntryGraph entries[] = {{"forward", &kernels}};
   const plan::ProgramPlan plan = plan::plan_program(graph.name(), target, entries);
-  return {plan.memory[0], plan::moves_of(plan, plan.program.entries[0])};
+  return {plan.memory[0], plan::copies_of(plan, plan.program.entries[0])};
 }
 
 std::string field_text(const LayerRow& row) {
@@ -45,16 +46,16 @@ std::string field_text(const LayerRow& row) {
   return text;
 }
 
-nlohmann::json json_of(const plan::Move& move) {
-  return {{"what", move.what},          {"layer", move.location.scope},
-          {"file", move.location.file}, {"line", move.location.line},
-          {"from", move.from},          {"to", move.to},
-          {"bytes", move.bytes}};
+nlohmann::json json_of(const plan::Copy& copy) {
+  return {{"what", copy.what},          {"layer", copy.location.scope},
+          {"file", copy.location.file}, {"line", copy.location.line},
+          {"from", copy.from},          {"to", copy.to},
+          {"bytes", copy.bytes}};
 }
 
 nlohmann::json json_of(const Analysis& analysis, const CallPlan& plan) {
-  nlohmann::json moves = nlohmann::json::array();
-  for (const plan::Move& move : plan.moves) moves.push_back(json_of(move));
+  nlohmann::json copies = nlohmann::json::array();
+  for (const plan::Copy& copy : plan.copies) copies.push_back(json_of(copy));
   nlohmann::json layers = nlohmann::json::array();
   for (const LayerRow& row : analysis.layers) {
     layers.push_back({{"name", row.name},
@@ -69,7 +70,7 @@ nlohmann::json json_of(const Analysis& analysis, const CallPlan& plan) {
           {"macs", analysis.macs},
           {"arena_bytes", plan.memory.arena_bytes},
           {"arena_lower_bound", plan.memory.lower_bound},
-          {"copies", moves},
+          {"copies", copies},
           {"layers", layers}};
 }
 
@@ -79,17 +80,17 @@ void print_plan(const CallPlan& plan) {
              static_cast<double>(plan.memory.arena_bytes) / kKiB,
              static_cast<double>(plan.memory.lower_bound) / kKiB);
   int64_t bytes = 0;
-  for (const plan::Move& move : plan.moves) bytes += move.bytes;
-  if (plan.moves.empty()) {
+  for (const plan::Copy& copy : plan.copies) bytes += copy.bytes;
+  if (plan.copies.empty()) {
     fmt::print("copies and layout conversions in a call: none\n");
     return;
   }
   fmt::print("copies and layout conversions in a call: {}, {:.1f} KiB read and written\n",
-             plan.moves.size(), static_cast<double>(bytes) / kKiB);
-  for (const plan::Move& move : plan.moves) {
-    fmt::print("  {:.1f} KiB  {}  {}{}\n", static_cast<double>(move.bytes) / kKiB, move.what,
-               move.location.text(),
-               move.from.empty() ? "" : fmt::format("  {} -> {}", move.from, move.to));
+             plan.copies.size(), static_cast<double>(bytes) / kKiB);
+  for (const plan::Copy& copy : plan.copies) {
+    fmt::print("  {:.1f} KiB  {}  {}{}\n", static_cast<double>(copy.bytes) / kKiB, copy.what,
+               copy.location.text(),
+               copy.from.empty() ? "" : fmt::format("  {} -> {}", copy.from, copy.to));
   }
 }
 
@@ -165,11 +166,11 @@ CommandAction add_options(CLI::App& command) {
 
 }  // namespace
 
-const Command inspect{"inspect", "layers, shapes, parameters, MACs, receptive fields, memory",
-                      add_options,
-                      "  argent inspect resnet20_cifar\n"
-                      "  argent inspect resnet18 --classes 10 --json\n"
-                      "  argent inspect net.cpp:make_net --graph\n"
-                      "  argent inspect net.so"};
+const Command inspect{
+    "inspect", "layers, shapes, parameters, MACs, receptive fields, memory, copies", add_options,
+    "  argent inspect resnet20_cifar\n"
+    "  argent inspect resnet18 --classes 10 --json\n"
+    "  argent inspect net.cpp:make_net --graph\n"
+    "  argent inspect net.so"};
 
 }  // namespace ag::commands

@@ -1,4 +1,4 @@
-#include "codegen/plan/moves.h"
+#include "codegen/plan/copies.h"
 
 #include <algorithm>
 #include <map>
@@ -29,22 +29,31 @@ std::string text_of(const std::vector<BufferForm>& forms) {
   return forms.empty() ? "" : form_text(forms[0]);
 }
 
+bool at_edge(const Program& program, const Step& step) {
+  return std::any_of(step.buffers.begin(), step.buffers.end(), [&](int buffer) {
+    const Storage storage = program.buffers[buffer].storage;
+    return storage == Storage::input || storage == Storage::output;
+  });
+}
+
 }  // namespace
 
-std::vector<Move> moves_of(const ProgramPlan& plan, const Entry& entry) {
+std::vector<Copy> copies_of(const ProgramPlan& plan, const Entry& entry) {
   std::map<std::string, const KernelRequest*> moving;
   for (const KernelRequest& request : plan.requests) {
     if (only_moves(parse(request.text, request.symbol))) moving[request.symbol] = &request;
   }
-  std::vector<Move> moves;
+  std::vector<Copy> copies;
   for (const Step& step : entry.steps) {
-    if (step.routine == Routine::copy) moves.push_back({"copy", step.location, "", "", step.bytes});
     const auto kernel = moving.find(step.kernel);
-    if (kernel == moving.end()) continue;
-    moves.push_back({step.name, step.location, text_of(kernel->second->operands),
-                     text_of(kernel->second->results), step.bytes});
+    const bool is_kernel = kernel != moving.end();
+    if (!is_kernel && step.routine != Routine::copy) continue;
+    copies.push_back({is_kernel ? step.name : "copy", step.location,
+                      is_kernel ? text_of(kernel->second->operands) : "",
+                      is_kernel ? text_of(kernel->second->results) : "", step.bytes,
+                      at_edge(plan.program, step)});
   }
-  return moves;
+  return copies;
 }
 
 }  // namespace ag::plan
