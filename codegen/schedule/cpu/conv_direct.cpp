@@ -188,10 +188,17 @@ class RegisterTile {
     loops.push_back(over.channel);
     for (size_t i = inside; i < taps.size(); ++i) loops.push_back(taps[i]);
     loops.insert(loops.end(), over.channel_blocks.begin(), over.channel_blocks.end());
-    update.reorder(loops).vectorize(lane).unroll(block);
+    update.reorder(loops);
+    if (p_.unroll_channels) {  // the group as a loop of its own: no index keeps a division
+      const Var group("group"), within("within");
+      update.split(lane, group, within, static_cast<int>(anchor_.contraction.channels));
+      update.vectorize(within).vectorize(group).unroll(over.channel);
+    } else {
+      update.vectorize(lane);
+    }
+    update.unroll(block);
     for (const Var& position : positions) update.unroll(position);
     for (size_t i = 0; i < unrolled; ++i) update.unroll(taps[i]);
-    if (p_.unroll_channels) update.unroll(over.channel);
   }
 
   // Sums of a panel in memory; one pass after the other adds its tiles.
