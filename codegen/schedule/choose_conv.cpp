@@ -132,7 +132,9 @@ class DirectChooser {
       const bool shares = unroll > 0 && !one_tap;
       if (!fits_registers(conv_.kernel.target, step.accumulators, step.vectors, shares)) continue;
       tile.cost = cost_of(step);
-      if (tile.cost < best.cost) best = tile;
+      // Between equals the flatter tile: its rows are fewer streams of memory.
+      const bool flatter = tile.cost == best.cost && tile.k == best.k && tile.y < best.y;
+      if (tile.cost < best.cost || flatter) best = tile;
     }
   }
 
