@@ -1,5 +1,6 @@
 #include "codegen/schedule/algorithm_model.h"
 
+#include "codegen/schedule/caches.h"
 #include "codegen/schedule/conv_view.h"
 #include "ir/ops/winograd.h"
 
@@ -8,8 +9,8 @@ namespace {
 
 // Vector multiply-adds a cycle, and the part of them that the kernels reach.
 constexpr double kPerCycle = 2, kDirectPart = 0.95, kWinogradPart = 0.85;
-// Weights beyond the second-level cache: bytes a cycle, and the part that nothing hides.
-constexpr double kNearWeights = 1 << 20, kWeightBytesPerCycle = 4, kExposed = 0.7;
+// Far weights: bytes a cycle, and the part that nothing hides.
+constexpr double kWeightBytesPerCycle = 4, kExposed = 0.7;
 // What must be gained for a less exact result.
 constexpr double kLeastGain = 1.1;
 
@@ -25,7 +26,7 @@ struct Work {
 
   double streaming(double weights) const {
     const double bytes = weights * inputs * outputs * 4;
-    return bytes > kNearWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
+    return bytes > kFarWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
   }
   double direct() const {
     const double multiply_adds = 9 * batch * inputs * outputs * height * width / lanes;

@@ -494,3 +494,24 @@ TEST_CASE("contractions compute what the interpreter computes") {
     check_kernel(*all[i].test, all[i].body->graph, requests[i], outcomes[i]);
   }
 }
+
+// An index with a division would make Halide gather the inputs lane by lane, and take minutes.
+TEST_CASE("vectors of several narrow groups load inputs at constant distances") {
+  for (const int64_t width : {2, 4, 8}) {
+    CAPTURE(width);
+    const int64_t channels = 48, groups = channels / width;
+    Body body;
+    conv_case(body, {1, channels, 8, 8}, {channels, width, 3, 3},
+              {.padding = {1, 1, 1, 1}, .groups = groups});
+    const Case test{"groups", "conv", nullptr, "conv_direct"};
+    KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
+    request.explain = true;
+    const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
+    REQUIRE(outcomes[0].status == KernelStatus::ok);
+    const std::string& nest = outcomes[0].result.loop_nest;
+    CHECK(nest.find("in0[ramp(") != std::string::npos);
+    for (const char* division : {"shift_right", " % ", "/"}) {
+      CHECK(nest.find(division) == std::string::npos);
+    }
+  }
+}
