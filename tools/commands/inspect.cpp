@@ -1,7 +1,6 @@
 // argent inspect: what a network consists of.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "codegen/compile.h"
