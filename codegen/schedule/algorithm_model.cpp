@@ -2,6 +2,7 @@
 
 #include "codegen/schedule/caches.h"
 #include "codegen/schedule/conv_view.h"
+#include "ir/ops/leaf.h"
 #include "ir/ops/winograd.h"
 
 namespace ag {
@@ -23,10 +24,11 @@ constexpr TileCost kTiles[] = {{2, 45, 30}, {4, 110, 85}};
 struct Work {
   double batch, inputs, outputs, height, width;
   double lanes;
+  bool cold;  // every layer's weights come from afar, because the network's others evict them
 
   double streaming(double weights) const {
     const double bytes = weights * inputs * outputs * 4;
-    return bytes > kFarWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
+    return cold || bytes > kFarWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
   }
   double direct() const {
     const double multiply_adds = 9 * batch * inputs * outputs * height * width / lanes;
@@ -42,6 +44,15 @@ struct Work {
   }
 };
 
+// Whether the weights are more than a third-level cache keeps for one network.
+bool is_large(const Graph& graph) {
+  int64_t bytes = 0;
+  for (Value leaf : graph.leaves(ops::parameter)) {
+    bytes += graph.type(leaf).count() * static_cast<int64_t>(size_of(graph.type(leaf).dtype));
+  }
+  return bytes > kCaches.third;
+}
+
 }  // namespace
 
 int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) const {
@@ -56,7 +67,8 @@ int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) c
                   whole(out[1]),
                   static_cast<double>(out[2]),
                   static_cast<double>(out[3]),
-                  static_cast<double>(lanes)};
+                  static_cast<double>(lanes),
+                  is_large(graph)};
   double least = work.direct() / kLeastGain;
   int64_t tile = 0;
   for (const TileCost& cost : kTiles) {

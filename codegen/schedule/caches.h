@@ -11,6 +11,7 @@ namespace ag {
 struct Caches {
   int64_t first = 48 * 1024;  // data
   int64_t second = 1 << 20;
+  int64_t third = 8 << 20;  // what others leave of a shared one
 };
 inline constexpr Caches kCaches;
 
