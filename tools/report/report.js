@@ -318,7 +318,7 @@ function drawRoofline() {
   const start = Math.max(range[0], rates[0] / speed);
   parts.push(svg("path", { class: "roof", d: `M ${x(start)} ${y(start * speed)} ` +
     `L ${x(ridge)} ${y(peak)} L ${edge.right} ${y(peak)}` }),
-    svg("text", { x: edge.right, y: y(peak) - 7, "text-anchor": "end" },
+    svg("text", { x: x(ridge) + 6, y: y(peak) + 16 },
       `${digits(peak)} GFLOP/s, ${data.peak_instructions} multiply-adds`),
     alongSlope(`${digits(speed)} GB/s, copies through memory`, [x(start), y(start * speed)],
       [x(ridge), y(peak)]),
