@@ -10,6 +10,7 @@
 #include "ir/ops/kernel.h"
 #include "ir/print.h"
 #include "passes/algorithm.h"
+#include "passes/autograd.h"
 #include "passes/copy.h"
 #include "passes/fuse.h"
 #include "passes/fusion_groups.h"
@@ -19,6 +20,7 @@ namespace ag {
 namespace {
 
 constexpr int kRows = 3;
+constexpr int kDifferentiableRows = 2;
 constexpr int kThreads = 2;
 
 // ---- lowering ----
@@ -228,8 +230,24 @@ BuiltCase renamed(const BuiltCase& built, const std::string& prefix) {
   return {copy.finish(), std::move(bindings)};
 }
 
+// A loss and its gradients; without a loss the graph itself.
+BuiltCase with_gradients(BuiltCase built) {
+  std::vector<std::string> leaves;
+  for (const auto& [name, value] : built.bindings)
+    if (value.dtype == DType::f32) leaves.push_back(name);
+  if (!built.graph.outputs().empty() && !leaves.empty())
+    built.graph = grad(built.graph, {.with_respect_to = leaves});
+  return built;
+}
+
+BuiltCase graph_of_seed(unsigned seed) {
+  if (!Combination::of_seed(seed).gradients) return random_graph(seed, {.rows = kRows});
+  return with_gradients(random_graph(
+      seed, {.rows = kDifferentiableRows, .differentiable = true, .float_type = DType::f32}));
+}
+
 Subject subject_of(unsigned seed) {
-  BuiltCase built = renamed(random_graph(seed, {.rows = kRows}), fmt::format("seed{}.", seed));
+  BuiltCase built = renamed(graph_of_seed(seed), fmt::format("seed{}.", seed));
   Graph kernels = lowered(built.graph, seed);
   return {seed, std::move(built), std::move(kernels)};
 }
@@ -304,13 +322,15 @@ Combination Combination::of_seed(unsigned seed) {
   combination.fused = random() % 3 != 0;
   combination.layouts = static_cast<Layouts>(random() % 3);
   combination.winograd_tile = static_cast<int64_t>(random() % 3) * 2;
+  combination.gradients = random() % 4 == 0;
   return combination;
 }
 
 std::string Combination::text() const {
   constexpr const char* kLayouts[] = {"row-major", "of the target", "random"};
-  return fmt::format("{}, layouts {}, winograd {}", fused ? "fused" : "apart",
-                     kLayouts[static_cast<int>(layouts)], winograd_tile);
+  return fmt::format("{}, layouts {}, winograd {}{}", fused ? "fused" : "apart",
+                     kLayouts[static_cast<int>(layouts)], winograd_tile,
+                     gradients ? ", gradients" : "");
 }
 
 std::vector<CompiledGraphFailure> check_compiled_graphs(std::span<const unsigned> seeds) {
