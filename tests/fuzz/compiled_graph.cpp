@@ -115,7 +115,14 @@ Graph lowered(const Graph& graph, unsigned seed) {
 // ---- what rounding may change ----
 
 // Larger than what a kernel's own rounding changes in a value.
-double disturbance(DType dtype) { return dtype == DType::f32 ? 0x1p-20 : 0x1p-48; }
+double disturbance(DType dtype) {
+  switch (dtype) {
+    case DType::f16: return 0x1p-10;
+    case DType::bf16: return 0x1p-7;
+    case DType::f32: return 0x1p-20;
+    default: return 0x1p-48;
+  }
+}
 
 // The graph with each float that it computes multiplied by a number near 1 of its own: where that
 // changes a result (a comparison of neighbours, a rounding to integers), rounding may.
