@@ -124,6 +124,18 @@ double disturbance(DType dtype) {
   }
 }
 
+// Ops whose results are operands of theirs, or as exact: nothing is rounded.
+constexpr std::string_view kExact[] = {
+    "full",          "iota",       "negate",      "abs",        "sign",       "relu",
+    "floor",         "ceil",       "round",       "maximum",    "minimum",    "select",
+    "stop_gradient", "broadcast",  "reshape",     "transpose",  "slice",      "pad",
+    "concat",        "reverse",    "to_layout",   "reduce_max", "reduce_min", "max_pool",
+    "window_gather", "take_along", "gather_rows", "clip"};
+
+bool is_exact(const OpDef& op) {
+  return std::find(std::begin(kExact), std::end(kExact), op.name) != std::end(kExact);
+}
+
 // The graph with each float that it computes multiplied by a number near 1 of its own: where that
 // changes a result (a comparison of neighbours, a rounding to integers), rounding may.
 class Disturbed {
@@ -138,7 +150,7 @@ class Disturbed {
     GraphCopy copy(graph);
     for (int i = 0; i < graph.size(); ++i) {
       const int fresh = copy.node(i);
-      if (graph.node(i).op->kind == OpKind::leaf) continue;
+      if (graph.node(i).op->kind == OpKind::leaf || is_exact(*graph.node(i).op)) continue;
       for (size_t r = 0; r < graph.node(i).types.size(); ++r) {
         const Value old{i, static_cast<int>(r)};
         const TensorType& type = graph.type(old);
@@ -260,7 +272,7 @@ Subject subject_of(unsigned seed) {
 }
 
 Expected expected_of(const Subject& subject) {
-  constexpr unsigned kDisturbedRuns = 3;
+  constexpr unsigned kDisturbedRuns = 6;  // two values that tie change places in one of them
   Expected expected;
   expected.results = interpret(subject.built.graph, subject.built.bindings);
   const Graph primitives = run_pipeline(subject.built.graph, parse_pipeline("expand"));
