@@ -295,6 +295,8 @@ void EntryPlanner::emit_kernel(int i) {
       kernel_request(node(i), operands, results, in_place_operands(i), shared_.target());
   const std::string schedule = request.schedule;
   std::string symbol = shared_.add_request(std::move(request));
+  // Kernels over vectors are alike for results of several shapes; their placements are not.
+  for (const BufferForm& result : results) key += " " + form_text(result);
   key = symbol + key;
 
   bool ships = false;  // read by the entry's own steps, so not in the arena

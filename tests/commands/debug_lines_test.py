@@ -20,10 +20,12 @@ ag::Tensor net(ag::Tensor image) {
   ag::Tensor x = ag::conv("first", image, 32, {.kernel = 3, .padding = 1});
   x = ag::relu(x);
   x = ag::conv("second", x, 32, {.kernel = 3, .padding = 1});
+  x = ag::conv("twin", x, 32, {.kernel = 3, .padding = 1});
   return ag::conv("third", x, 32, {.kernel = 3, .padding = 1});
 }
 """
-LINES = {"first": 4, "second": 6, "third": 7}
+LINES = {"first": 4, "second": 6, "third": 8}
+TWIN = 7  # calls the kernel of "second"
 
 
 def output(*words):
@@ -87,6 +89,13 @@ class DebugLines(unittest.TestCase):
             found = self.check_functions(made)
             self.assertIn(("first", False), found)
             self.assertIn(("second", True), found)
+
+    def test_a_shared_kernel_is_the_first_layers_and_its_calls_are_each_layers(self):
+        info = output("readelf", "--debug-dump=info", self.folder / "own.so")
+        self.assertIn("second conv+add and 1 more\n", info)
+        self.assertNotIn("twin conv", info)
+        calls = output("readelf", "--debug-dump=decodedline", self.folder / "own.so")
+        self.assertRegex(calls, rf"own\.cpp +{TWIN} +0x")
 
     def test_an_object_keeps_its_lines_when_it_is_linked(self):
         (self.folder / "client.c").write_text('#include "own.h"\n'

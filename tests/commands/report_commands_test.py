@@ -25,6 +25,31 @@ KERNEL_KEYS = {"layer", "kernel", "file", "line", "algorithm", "schedule", "ms",
                "gflops", "gb_per_s", "percent_of_peak", "bound", "percent_of_roofline",
                "live_bytes"}
 
+# A reader who tries everything: sorts by each column both ways, points at each kernel, looks closer
+# and back, filters, and turns to the last entry point.
+READER = """<script>
+const columns = document.querySelectorAll("th").length;
+for (let i = 0; i < 2 * columns; ++i) document.querySelectorAll("th")[i >> 1].click();
+for (const element of document.querySelectorAll("[data-step]"))
+  for (const name of ["mousemove", "mouseenter", "mouseleave"])
+    element.dispatchEvent(new MouseEvent(name, { clientX: 300, clientY: 200 }));
+const timeline = () => document.querySelector("#timeline svg");
+const box = timeline().getBoundingClientRect();
+const all = timeline().querySelectorAll(".slice").length;
+for (const [name, share] of [["pointerdown", 0.5], ["pointermove", 0.52], ["pointerup", 0.54]])
+  timeline().dispatchEvent(new PointerEvent(name, { clientX: box.left + share * box.width }));
+const closer = timeline().querySelectorAll(".slice").length;
+timeline().dispatchEvent(new MouseEvent("dblclick"));
+const again = timeline().querySelectorAll(".slice").length;
+document.querySelectorAll("nav button").forEach((button) => button.click());
+const filter = document.getElementById("filter");
+filter.value = "FC2";
+filter.dispatchEvent(new Event("input"));
+document.body.dataset.read = [all > closer, all === again,
+  document.querySelectorAll("tbody tr").length,
+  document.querySelectorAll("nav button")[1].getAttribute("aria-pressed")].join(" ");
+</script>"""
+
 
 def data_in(page):
     """The JSON that a report's page contains."""
@@ -139,18 +164,21 @@ class ReportCommands(unittest.TestCase):
         self.assertEqual(page.count("</script>"), self.page.count("</script>"))
         self.assertEqual(data_in(page)["entries"][0]["kernels"][0]["layer"], "</script><b>&")
 
-    def test_a_browser_draws_it(self):
+    def drawn(self, name):
+        """The page's elements once its script has run."""
         browser = shutil.which("chromium") or shutil.which("chromium-browser")
         if not browser:
             self.skipTest("skipped: no chromium to open the report with")
+        return subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+             "--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=1400,1000",
+             f"--user-data-dir={self.folder / 'profile'}", "--dump-dom",
+             (self.folder / name).as_uri()], capture_output=True, text=True, timeout=120).stdout
+
+    def test_a_browser_draws_it(self):
         self.odd_report()
         for name in ("report.html", "odd.html"):
-            page = (self.folder / name).as_uri()
-            profile = self.folder / "profile"
-            drawn = subprocess.run(
-                [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                 "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}",
-                 "--dump-dom", page], capture_output=True, text=True, timeout=120).stdout
+            drawn = self.drawn(name)
             entry = data_in((self.folder / name).read_text())["entries"][0]
             self.assertIn('data-drawn="0"', drawn)
             self.assertNotIn("data-error", drawn)
@@ -158,6 +186,12 @@ class ReportCommands(unittest.TestCase):
             self.assertEqual(drawn.count("<tr data-step="), len(entry["kernels"]))
             self.assertEqual(drawn.count('class="point"'),
                              len([k for k in entry["kernels"] if k["flops"] and k["bytes"]]))
+
+    def test_a_reader_can_try_everything(self):
+        (self.folder / "read.html").write_text(self.page.replace("</body>", READER + "</body>"))
+        drawn = self.drawn("read.html")
+        self.assertNotIn("data-error", drawn)
+        self.assertIn('data-read="true true 1 true"', drawn)
 
     def test_files_that_cannot_be_written(self):
         for option in ("--trace", "--html"):

@@ -10,6 +10,7 @@
 #include "ir/ops/kernel.h"
 #include "ir/print.h"
 #include "passes/algorithm.h"
+#include "passes/autograd.h"
 #include "passes/copy.h"
 #include "passes/fuse.h"
 #include "passes/fusion_groups.h"
@@ -19,6 +20,7 @@ namespace ag {
 namespace {
 
 constexpr int kRows = 3;
+constexpr int kDifferentiableRows = 2;
 constexpr int kThreads = 2;
 
 // ---- lowering ----
@@ -113,7 +115,26 @@ Graph lowered(const Graph& graph, unsigned seed) {
 // ---- what rounding may change ----
 
 // Larger than what a kernel's own rounding changes in a value.
-double disturbance(DType dtype) { return dtype == DType::f32 ? 0x1p-20 : 0x1p-48; }
+double disturbance(DType dtype) {
+  switch (dtype) {
+    case DType::f16: return 0x1p-10;
+    case DType::bf16: return 0x1p-7;
+    case DType::f32: return 0x1p-20;
+    default: return 0x1p-48;
+  }
+}
+
+// Ops whose results are operands of theirs, or as exact: nothing is rounded.
+constexpr std::string_view kExact[] = {
+    "full",          "iota",       "negate",      "abs",        "sign",       "relu",
+    "floor",         "ceil",       "round",       "maximum",    "minimum",    "select",
+    "stop_gradient", "broadcast",  "reshape",     "transpose",  "slice",      "pad",
+    "concat",        "reverse",    "to_layout",   "reduce_max", "reduce_min", "max_pool",
+    "window_gather", "take_along", "gather_rows", "clip"};
+
+bool is_exact(const OpDef& op) {
+  return std::find(std::begin(kExact), std::end(kExact), op.name) != std::end(kExact);
+}
 
 // The graph with each float that it computes multiplied by a number near 1 of its own: where that
 // changes a result (a comparison of neighbours, a rounding to integers), rounding may.
@@ -129,7 +150,7 @@ class Disturbed {
     GraphCopy copy(graph);
     for (int i = 0; i < graph.size(); ++i) {
       const int fresh = copy.node(i);
-      if (graph.node(i).op->kind == OpKind::leaf) continue;
+      if (graph.node(i).op->kind == OpKind::leaf || is_exact(*graph.node(i).op)) continue;
       for (size_t r = 0; r < graph.node(i).types.size(); ++r) {
         const Value old{i, static_cast<int>(r)};
         const TensorType& type = graph.type(old);
@@ -228,14 +249,30 @@ BuiltCase renamed(const BuiltCase& built, const std::string& prefix) {
   return {copy.finish(), std::move(bindings)};
 }
 
+// A loss and its gradients; without a loss the graph itself.
+BuiltCase with_gradients(BuiltCase built) {
+  std::vector<std::string> leaves;
+  for (const auto& [name, value] : built.bindings)
+    if (value.dtype == DType::f32) leaves.push_back(name);
+  if (!built.graph.outputs().empty() && !leaves.empty())
+    built.graph = grad(built.graph, {.with_respect_to = leaves});
+  return built;
+}
+
+BuiltCase graph_of_seed(unsigned seed) {
+  if (!Combination::of_seed(seed).gradients) return random_graph(seed, {.rows = kRows});
+  return with_gradients(random_graph(
+      seed, {.rows = kDifferentiableRows, .differentiable = true, .float_type = DType::f32}));
+}
+
 Subject subject_of(unsigned seed) {
-  BuiltCase built = renamed(random_graph(seed, {.rows = kRows}), fmt::format("seed{}.", seed));
+  BuiltCase built = renamed(graph_of_seed(seed), fmt::format("seed{}.", seed));
   Graph kernels = lowered(built.graph, seed);
   return {seed, std::move(built), std::move(kernels)};
 }
 
 Expected expected_of(const Subject& subject) {
-  constexpr unsigned kDisturbedRuns = 3;
+  constexpr unsigned kDisturbedRuns = 6;  // two values that tie change places in one of them
   Expected expected;
   expected.results = interpret(subject.built.graph, subject.built.bindings);
   const Graph primitives = run_pipeline(subject.built.graph, parse_pipeline("expand"));
@@ -304,13 +341,15 @@ Combination Combination::of_seed(unsigned seed) {
   combination.fused = random() % 3 != 0;
   combination.layouts = static_cast<Layouts>(random() % 3);
   combination.winograd_tile = static_cast<int64_t>(random() % 3) * 2;
+  combination.gradients = random() % 4 == 0;
   return combination;
 }
 
 std::string Combination::text() const {
   constexpr const char* kLayouts[] = {"row-major", "of the target", "random"};
-  return fmt::format("{}, layouts {}, winograd {}", fused ? "fused" : "apart",
-                     kLayouts[static_cast<int>(layouts)], winograd_tile);
+  return fmt::format("{}, layouts {}, winograd {}{}", fused ? "fused" : "apart",
+                     kLayouts[static_cast<int>(layouts)], winograd_tile,
+                     gradients ? ", gradients" : "");
 }
 
 std::vector<CompiledGraphFailure> check_compiled_graphs(std::span<const unsigned> seeds) {

@@ -18,9 +18,10 @@ struct Combination {
   bool fused = true;  // else each primitive is a kernel
   Layouts layouts = Layouts::target;
   int64_t winograd_tile = 0;  // of all convolutions that it can compute; 0: none
+  bool gradients = false;     // of a loss, in f32, by every float leaf
 
   static Combination of_seed(unsigned seed);
-  std::string text() const;  // "fused, layouts random, winograd 4"
+  std::string text() const;  // "fused, layouts random, winograd 4, gradients"
 };
 
 struct CompiledGraphFailure {

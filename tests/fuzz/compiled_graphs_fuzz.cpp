@@ -45,13 +45,14 @@ TEST_CASE("compiled random graphs equal the interpreter") {
 TEST_CASE("seeds that once found a mistake find none") { check(kept_seeds()); }
 
 TEST_CASE("every way of compiling is among the seeds") {
-  int apart = 0, random = 0, row_major = 0, winograd = 0;
+  int apart = 0, random = 0, row_major = 0, winograd = 0, gradients = 0;
   for (unsigned seed = 0; seed < kGraphs; ++seed) {
     const Combination combination = Combination::of_seed(seed);
     apart += !combination.fused;
     random += combination.layouts == Combination::Layouts::random;
     row_major += combination.layouts == Combination::Layouts::row_major;
     winograd += combination.winograd_tile != 0;
+    gradients += combination.gradients;
   }
-  for (int count : {apart, random, row_major, winograd}) CHECK(count > 50);
+  for (int count : {apart, random, row_major, winograd, gradients}) CHECK(count > 50);
 }

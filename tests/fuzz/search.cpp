@@ -5,6 +5,7 @@
 //   build/tests/fuzz_search fuzz.state 10000      may be interrupted and called again
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 
@@ -61,6 +62,7 @@ int main(int argc, char** argv) {
       state.failed.push_back(failure.seed);
       fmt::print("{}\n", failure.text);
     }
+    std::fflush(stdout);
     state.next += static_cast<unsigned>(seeds.size());
     write_state(argv[1], state);
     fmt::print(stderr, "\r{} of {}, {} failed ", state.next, end, state.failed.size());

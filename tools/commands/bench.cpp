@@ -31,7 +31,7 @@ struct BenchArguments {
 using Clock = std::chrono::steady_clock;
 constexpr double kBudget = 2;  // seconds of each measurement
 constexpr int kLeastRuns = 5, kMostRuns = 1000;
-constexpr int kTracedRuns = 5, kCopies = 5;
+constexpr int kMostTracedRuns = 20, kCopies = 5;
 
 // Times of the runs, sorted, with bursts of the peak between them.
 std::vector<double> measure(BenchSubject& subject, FmaPeak& peak, int runs) {
@@ -93,8 +93,9 @@ MeasuredEntry measure_entry(BenchSubject& subject, const BenchArguments& argumen
   entry.median_ms = times[times.size() / 2] * 1e3;
   entry.arena_bytes = static_cast<int64_t>(subject.info().arena_bytes);
   for (const argent_step_info& step : subject.steps()) entry.flops += step.flops;
-  if (arguments.wants_steps()) entry.steps = measured_steps(subject, static_cast<int>(entry.runs));
-  if (arguments.wants_events()) entry.events = subject.trace(kTracedRuns);
+  const int runs = static_cast<int>(entry.runs);
+  if (arguments.wants_steps()) entry.steps = measured_steps(subject, runs);
+  if (arguments.wants_events()) entry.events = subject.trace(std::min(runs, kMostTracedRuns));
   // After the runs: it leaves nothing of them in the caches.
   for (int i = 0; copies && i < kCopies; ++i) copies->burst();
   entry.limits = {peak.gflops(), copies ? copies->gb_per_s() : 0, FmaPeak::instructions()};

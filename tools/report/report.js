@@ -318,8 +318,6 @@ function drawRoofline() {
   const start = Math.max(range[0], rates[0] / speed);
   parts.push(svg("path", { class: "roof", d: `M ${x(start)} ${y(start * speed)} ` +
     `L ${x(ridge)} ${y(peak)} L ${edge.right} ${y(peak)}` }),
-    svg("text", { x: edge.right, y: y(peak) - 7, "text-anchor": "end" },
-      `${digits(peak)} GFLOP/s, ${data.peak_instructions} multiply-adds`),
     alongSlope(`${digits(speed)} GB/s, copies through memory`, [x(start), y(start * speed)],
       [x(ridge), y(peak)]),
     svg("text", { x: (edge.left + edge.right) / 2, y: height - 4, "text-anchor": "middle" },
@@ -342,6 +340,8 @@ function drawRoofline() {
     parts.push(svg("text", { class: "mark", x: at.x + (right ? -18 : 18), y: at.y + 4,
       "text-anchor": right ? "end" : "start" }, title(kernel)));
   }
+  parts.push(svg("text", { class: "halo", x: x(ridge) + 6, y: y(peak) + 16 },
+    `${digits(peak)} GFLOP/s, ${data.peak_instructions} multiply-adds`));
   box.replaceChildren(svg("svg", { viewBox: `0 0 ${width} ${height}`, height }, ...parts));
 }
 
