@@ -10,7 +10,8 @@
 // sweep.
 //
 // Rules, each a function below:
-//   - operands of anchors (conv, matmul, window, gather) are stored;
+//   - operands of anchors (conv, matmul, window, gather) are stored, but for what is elementwise
+//     between a concat and a 1x1 convolution (norm and activation of DenseNet), a prologue;
 //   - concats of whole blocks of channels and their operands are stored, so that the operands can
 //     be written in place (passes/storage);
 //   - an anchor joins the one root it flows into through elementwise ops of its own shape;

@@ -106,7 +106,8 @@ class RootChooser {
       const Node& node = graph_.node(i);
       FusionRole role = fusion_role(node);
       Closure& closure = closures_[i];
-      if (role == FusionRole::leaf || role == FusionRole::anchor || role == FusionRole::reduction) {
+      if (role == FusionRole::leaf || role == FusionRole::anchor || role == FusionRole::reduction ||
+          is_stored_concat(graph_, i)) {
         closure.reads = {i};
         continue;
       }
@@ -153,12 +154,25 @@ class RootChooser {
 
   bool is_live(int i) const { return !groups_.roots[i].empty(); }
 
-  // Anchors read stored operands; parts of a stored concat are written where they belong.
+  // Anchors read stored operands, but for prologues; parts of a stored concat are written where
+  // they belong.
   bool wanted_in_memory(int i) const {
     return std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
-      return is_live(user) && (fusion_role(graph_.node(user)) == FusionRole::anchor ||
-                               is_stored_concat(graph_, user));
+      return is_live(user) &&
+             ((fusion_role(graph_.node(user)) == FusionRole::anchor && !is_prologue(i, user)) ||
+              is_stored_concat(graph_, user));
     });
+  }
+
+  // Whether a pointwise 1x1 convolution computes its own input: what is elementwise between a
+  // concat and the convolution, which no earlier kernel could compute behind its own values.
+  bool is_prologue(int i, int user) const {
+    const Closure& closure = closures_[i];
+    const bool cheap = !closure.expensive && closure.operations <= kMostRecomputedOps;
+    return fusion_role(graph_.node(i)) == FusionRole::pointwise && uses_[i].size() == 1 &&
+           !is_output_[i] && groups_.roots[user].size() == 1 && cheap &&
+           closure.reads.size() == 1 && is_stored_concat(graph_, *closure.reads.begin()) &&
+           takes_prologue(graph_, user) && graph_.node(user).operands[0].node == i;
   }
 
   // Recomputing in k kernels reads k·m tensors; storing it costs m + 1 + k.
@@ -266,6 +280,22 @@ bool is_stored_concat(const Graph& graph, int i) {
   }
   return std::all_of(node.operands.begin(), node.operands.end() - 1,
                      [&](Value part) { return graph.type(part).shape[1] % kMostLanes == 0; });
+}
+
+bool takes_prologue(const Graph& graph, int i) {
+  constexpr int64_t kLeastPositions = 128, kMostLanes = 16;
+  const Node& node = graph.node(i);
+  if (!node.is(ops::conv) || node.types[0].rank() != 4 || node.types[0].dtype != DType::f32) {
+    return false;
+  }
+  const ConvSpec spec = ConvSpec::of(node);
+  const Shape &lhs = graph.type(node.operands[0]).shape, &rhs = graph.type(node.operands[1]).shape,
+              &out = node.types[0].shape;
+  const bool plain = spec.dims.lhs_channel == 1 && spec.dims.out_channel == 1 &&
+                     spec.dims.rhs_output == 0 && spec.groups == 1;
+  return plain && rhs[2] == 1 && rhs[3] == 1 && lhs[2] == out[2] && lhs[3] == out[3] &&
+         spec.low == Integers{0, 0} && lhs[1] > kMostLanes && lhs[1] % kMostLanes == 0 &&
+         out[1] % kMostLanes == 0 && out[2] * out[3] >= kLeastPositions;
 }
 
 bool is_view_slice(const Graph& graph, int i) {

@@ -346,6 +346,7 @@ Schedule choose_conv(const KernelView& kernel) {
   const std::optional<ConvView> conv = find_conv(kernel);
   if (conv && fits_backward_weights(*conv)) return BackwardWeightsChooser(*conv).choose();
   if (conv && fits_direct(*conv)) {
+    if (has_prologue(*conv)) return choose_prologue(*conv);
     if (conv->spec.groups == 1) return DirectChooser(*conv).choose();
     const int64_t lanes = conv->kernel.target.lanes(4);
     const std::optional<GroupVectors> vectors = group_vectors(conv->spec, conv->extents, lanes);

@@ -57,6 +57,16 @@ LayoutDemands winograd_demands(const Graph& body, int lanes) {
   return demands;
 }
 
+// What a convolution computes its input from is stored as the input would be.
+void demand_of_prologue(const Graph& body, const Node& conv, const Layout& activation,
+                        LayoutDemands& demands) {
+  const std::vector<Value> leaves = body_leaves(body);
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    if (body.type(leaves[i]).shape == body.type(conv.operands[0]).shape)
+      demands.operands[i] = activation;
+  }
+}
+
 }  // namespace
 
 LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel_class) const {
@@ -97,6 +107,7 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
     return demands;
   }
   if (lhs_leaf >= 0) demands.operands[lhs_leaf] = activation(lhs);
+  if (lhs_leaf < 0) demand_of_prologue(body, *conv, activation(lhs), demands);
   if (plain) {
     int64_t output_block = channel_block(rhs[spec.dims.rhs_output], lanes);
     int64_t input_block = channel_block(rhs[spec.dims.rhs_input], lanes);

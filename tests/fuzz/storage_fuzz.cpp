@@ -37,7 +37,8 @@ class RandomNetwork {
   RandomNetwork(unsigned seed, int ops, bool trains)
       : random_(seed), graph_("storage" + std::to_string(seed)) {
     batch_ = 1 + static_cast<int64_t>(below(2));
-    values_.push_back(input(graph_, "x", f32(batch_, 16, kHeight, kWidth)));
+    if (!trains && below(3) == 0) height_ = 12, width_ = 11;
+    values_.push_back(input(graph_, "x", f32(batch_, 16, height_, width_)));
     for (int i = 0; i < ops; ++i) values_.push_back(next());
     if (trains) {
       Tensor loss = reduce_mean(square(values_.back()), {0, 1, 2, 3});
@@ -55,8 +56,6 @@ class RandomNetwork {
   Graph take() { return std::move(graph_); }
 
  private:
-  static constexpr int64_t kHeight = 5, kWidth = 4;
-
   size_t below(size_t limit) { return random_() % limit; }
   static Tensor square(Tensor x) { return x * x; }
 
@@ -73,7 +72,7 @@ class RandomNetwork {
       case 2: return relu(any() * 0.5 + 0.1);
       case 3: return max_pool(any(), {.window = {3, 3}, .stride = {1, 1}, .padding = {1, 1, 1, 1}});
       case 4: return sliced(any());
-      case 5: return scaled_by_parameter(any());
+      case 5: return normalised(any());
       default: return joined();
     }
   }
@@ -90,8 +89,11 @@ class RandomNetwork {
                 {.padding = {low, low, low, low}});
   }
 
-  Tensor scaled_by_parameter(Tensor x) {
-    return x * broadcast(leaf({x.channels()}), x.shape(), {1});
+  // Norm, activation and a convolution, as in DenseNet, or the norm alone.
+  Tensor normalised(Tensor x) {
+    Tensor y = x * broadcast(leaf({x.channels()}), x.shape(), {1});
+    if (below(3) == 0) return y;
+    return convolved(relu(y + broadcast(leaf({x.channels()}), x.shape(), {1})));
   }
 
   Tensor sliced(Tensor x) {
@@ -99,7 +101,7 @@ class RandomNetwork {
     const int64_t units = x.channels() / unit;
     const int64_t first = static_cast<int64_t>(below(units));
     const int64_t count = 1 + static_cast<int64_t>(below(units - first));
-    return slice(x, {0, first * unit, 0, 0}, {batch_, (first + count) * unit, kHeight, kWidth});
+    return slice(x, {0, first * unit, 0, 0}, {batch_, (first + count) * unit, height_, width_});
   }
 
   Tensor joined() {
@@ -107,13 +109,13 @@ class RandomNetwork {
     const size_t more = 1 + below(3);
     for (size_t i = 0; i < more && parts[0].channels() < 100; ++i) parts.push_back(any());
     if (below(10) == 0) {
-      parts.push_back(broadcast(leaf({16}), {batch_, 16, kHeight, kWidth}, {1}));
+      parts.push_back(broadcast(leaf({16}), {batch_, 16, height_, width_}, {1}));
     }
     return concat(parts, 1);
   }
 
   std::mt19937 random_;
-  int64_t batch_ = 1;
+  int64_t batch_ = 1, height_ = 5, width_ = 4;
   Graph graph_;
   std::vector<Tensor> values_;
   int leaves_ = 0;

@@ -120,6 +120,16 @@ void residual_block(Body& body) {
   body.graph.add_output("y", y.value());
 }
 
+// relu(conv(relu(x · scale + shift), w) + bias)
+void prologue_block(Body& body, Shape lhs, Shape rhs) {
+  const int64_t inputs = rhs[1], outputs = rhs[0];
+  Tensor x = body.input("x", std::move(lhs)), scale = body.input("scale", {inputs});
+  Tensor shift = body.input("shift", {inputs}), bias = body.input("bias", {1, outputs, 1, 1});
+  Tensor y = relu(x * broadcast(scale, x.shape(), {1}) + broadcast(shift, x.shape(), {1}));
+  y = relu(conv(y, body.input("w", std::move(rhs))) + bias);
+  body.graph.add_output("y", y.value());
+}
+
 // min(relu(depthwise(x, w) + bias), 6)
 void depthwise_block(Body& body) {
   Tensor x = body.input("x", {2, 20, 15, 13}), w = body.input("w", {20, 1, 5, 5});
@@ -178,6 +188,16 @@ const Case kCases[] = {
        conv_case(b, {2, 32, 14, 14}, {48, 32, 3, 3}, {.padding = {1, 1, 1, 1}});
      },
      "conv_direct"},
+    {"1x1 with norm and activation in front, padding lanes", "conv",
+     [](Body& b) {
+       prologue_block(b, {2, 48, 9, 13}, {40, 48, 1, 1});
+     },
+     "conv_prologue"},
+    {"1x1 with norm and activation in front, shared rows", "conv",
+     [](Body& b) {
+       prologue_block(b, {1, 96, 28, 37}, {64, 96, 1, 1});
+     },
+     "conv_prologue"},
     {"3x3 odd sizes, padding lanes, bias, residual, relu", "conv", residual_block, "conv_direct"},
     {"3x3 stride 2", "conv",
      [](Body& b) {
