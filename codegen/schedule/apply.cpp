@@ -12,6 +12,7 @@ constexpr Row kCpuTemplates[] = {
     {"conv_direct", conv_direct},
     {"conv_winograd", conv_winograd},
     {"matmul", matmul},
+    {"matvec", matvec},
     {"pointwise", pointwise},
     {"reduction", reduction},
 };
