@@ -14,7 +14,7 @@
 //   - an anchor joins the one root it flows into through elementwise ops of its own shape;
 //   - a reduction joins the root that has one more axis (softmax rows) or reduces the same operand;
 //   - elementwise ops and views join their users; with several users they are recomputed when that
-//     moves fewer bytes than storing them;
+//     moves fewer bytes than storing them; but what completes an anchor is stored in its place;
 //   - values that a broadcast repeats are stored unless they are trivial.
 // Layouts and buffers are left to passes/layout and codegen/plan.
 

@@ -165,8 +165,22 @@ class RootChooser {
     if (role == FusionRole::anchor || role == FusionRole::reduction) return false;
     const Closure& closure = closures_[i];
     int k = static_cast<int>(users.size()), m = static_cast<int>(closure.reads.size());
-    if (repeated_by_broadcast(i)) return false;
+    if (repeated_by_broadcast(i) || completes_anchor(i)) return false;
     return !closure.expensive && closure.operations <= kMostRecomputedOps && k * m <= m + 1 + k;
+  }
+
+  // Whether elementwise ops of one shape lead from an anchor to this value and to nothing else: the
+  // anchor's kernel stores it in the place of the anchor's own result.
+  bool completes_anchor(int i) const {
+    const Node& node = graph_.node(i);
+    if (!node.op->pointwise) return false;
+    return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+      const Node& source = graph_.node(operand);
+      const std::vector<int>& uses = uses_[operand.node];
+      const bool only_here = std::all_of(uses.begin(), uses.end(), [&](int use) { return use == i; });
+      if (source.types[0].shape != node.types[0].shape || !only_here) return false;
+      return fusion_role(source) == FusionRole::anchor || completes_anchor(operand.node);
+    });
   }
 
   bool joins(int i, int root, FusionRole role) const {
@@ -188,10 +202,35 @@ class RootChooser {
     });
   }
 
-  // A row kernel computes values with one element per row once a row.
+  // A row kernel computes values with one element per row once a row; a kernel is one, or becomes
+  // one, when such a value comes from a reduction of its rows.
   bool is_row_value(int i, int root) const {
-    return groups_.anchor[root] >= 0 && has_one_more_axis(root, graph_.node(i).types[0].shape) &&
-           fusion_role(graph_.node(groups_.anchor[root])) == FusionRole::reduction;
+    const int anchor = groups_.anchor[root];
+    if (!has_one_more_axis(root, graph_.node(i).types[0].shape)) return false;
+    if (anchor >= 0) return fusion_role(graph_.node(anchor)) == FusionRole::reduction;
+    return comes_from_rows(i, root);
+  }
+
+  bool comes_from_rows(int i, int root) const {
+    const Node& node = graph_.node(i);
+    if (fusion_role(node) == FusionRole::reduction) return folds_rows(node, root);
+    if (!node.op->pointwise && !node.is(ops::reshape)) return false;
+    return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+      return graph_.type(operand).count() == node.types[0].count() &&
+             comes_from_rows(operand.node, root);
+    });
+  }
+
+  // A sum or an extremum along the rows of what has the root's shape.
+  bool folds_rows(const Node& node, int root) const {
+    if (!node.is(ops::reduce_sum) && !node.is(ops::reduce_max) && !node.is(ops::reduce_min)) {
+      return false;
+    }
+    const Shape& from = graph_.type(node.operands[0]).shape;
+    const Shape& to = node.types[0].shape;
+    const bool rows =
+        from.size() == to.size() + 1 && std::equal(to.begin(), to.end(), from.begin());
+    return rows && from.back() <= kLongestRow && graph_.node(root).types[0].shape == from;
   }
 
   // A row value may keep an axis of extent 1 where the rows' elements were.
@@ -225,12 +264,7 @@ class RootChooser {
     if (!row_kernel || !folds) {
       return false;
     }
-    const Shape& from = graph_.type(node.operands[0]).shape;
-    const Shape& to = node.types[0].shape;
-    bool rows = from.size() == to.size() + 1 && std::equal(to.begin(), to.end(), from.begin());
-    bool elementwise_tail = flows_unchanged(i, root);
-    return (rows && from.back() <= kLongestRow && graph_.node(root).types[0].shape == from) ||
-           (other < 0 && elementwise_tail);
+    return folds_rows(node, root) || (other < 0 && flows_unchanged(i, root));
   }
 
   static constexpr int64_t kLongestRow = 16 * 1024;
