@@ -12,7 +12,9 @@
 // Rules, each a function below:
 //   - operands of anchors (conv, matmul, window, gather) are stored;
 //   - an anchor joins the one root it flows into through elementwise ops of its own shape;
-//   - a reduction joins the root that has one more axis (softmax rows) or reduces the same operand;
+//   - a reduction joins the root that has one more axis (softmax rows, the two of a layer norm)
+//   where
+//     no view moves rows in between, or reduces the same operand;
 //   - elementwise ops and views join their users; with several users they are recomputed when that
 //     moves fewer bytes than storing them; but what completes an anchor is stored in its place;
 //   - values that a broadcast repeats are stored unless they are trivial.

@@ -1,6 +1,7 @@
 // Which values are stored: the first step of fusion.
 
 #include <algorithm>
+#include <numeric>
 
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
@@ -129,7 +130,8 @@ class RootChooser {
     if (role == FusionRole::leaf) return;
     std::set<int> users;
     for (int user : uses_[i]) users.insert(groups_.roots[user].begin(), groups_.roots[user].end());
-    bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty();
+    bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty() ||
+                  ends_rows(i);
     if (!stored && role != FusionRole::generator) {
       stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
     }
@@ -152,10 +154,14 @@ class RootChooser {
 
   bool is_live(int i) const { return !groups_.roots[i].empty(); }
 
-  // Anchors read stored operands.
+  // Anchors read stored operands; so do reductions where finding an element takes tests (concat),
+  // since they and what follows them read it several times.
   bool wanted_in_memory(int i) const {
+    const bool tests = graph_.node(i).is(ops::concat);
     return std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
-      return is_live(user) && fusion_role(graph_.node(user)) == FusionRole::anchor;
+      const FusionRole role = fusion_role(graph_.node(user));
+      return is_live(user) &&
+             (role == FusionRole::anchor || (tests && role == FusionRole::reduction));
     });
   }
 
@@ -177,7 +183,8 @@ class RootChooser {
     return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
       const Node& source = graph_.node(operand);
       const std::vector<int>& uses = uses_[operand.node];
-      const bool only_here = std::all_of(uses.begin(), uses.end(), [&](int use) { return use == i; });
+      const bool only_here =
+          std::all_of(uses.begin(), uses.end(), [&](int use) { return use == i; });
       if (source.types[0].shape != node.types[0].shape || !only_here) return false;
       return fusion_role(source) == FusionRole::anchor || completes_anchor(operand.node);
     });
@@ -206,7 +213,9 @@ class RootChooser {
   // one, when such a value comes from a reduction of its rows.
   bool is_row_value(int i, int root) const {
     const int anchor = groups_.anchor[root];
-    if (!has_one_more_axis(root, graph_.node(i).types[0].shape)) return false;
+    if (!has_one_more_axis(root, graph_.node(i).types[0].shape) || !stays_in_rows(i, root)) {
+      return false;
+    }
     if (anchor >= 0) return fusion_role(graph_.node(anchor)) == FusionRole::reduction;
     return comes_from_rows(i, root);
   }
@@ -219,6 +228,62 @@ class RootChooser {
       return graph_.type(operand).count() == node.types[0].count() &&
              comes_from_rows(operand.node, root);
     });
+  }
+
+  // Whether a value reaches the root row by row: through elementwise ops and folds of rows,
+  // repeated along rows, but never moved to another row by a view.
+  bool stays_in_rows(int i, int root) const {
+    std::set<int> seen{i};
+    std::vector<int> work{i};
+    while (!work.empty()) {
+      const int from = work.back();
+      work.pop_back();
+      if (from == root) continue;
+      for (int user : uses_[from]) {
+        if (!is_live(user) || !seen.insert(user).second) continue;
+        if (!keeps_rows(graph_.node(user), root)) return false;
+        work.push_back(user);
+      }
+    }
+    return true;
+  }
+
+  bool keeps_rows(const Node& node, int root) const {
+    if (node.op->pointwise || folds_rows(node, root)) return true;
+    if (!node.is(ops::broadcast) && !node.is(ops::reshape)) return false;
+    const Shape& from = graph_.type(node.operands[0]).shape;
+    if (node.is(ops::broadcast)) {
+      Integers axes(from.size());
+      std::iota(axes.begin(), axes.end(), 0);
+      return node.attributes.integers("axes") == axes;
+    }
+    const Shape &to = node.types[0].shape, &less = from.size() < to.size() ? from : to,
+                &more = from.size() < to.size() ? to : from;
+    return more.size() == less.size() + 1 && more.back() == 1 &&
+           std::equal(less.begin(), less.end(), more.begin());
+  }
+
+  // Whether a value made of rows that are folded (a norm) is read through a view next: it ends a
+  // kernel by rows.
+  bool ends_rows(int i) const {
+    if (!graph_.node(i).op->pointwise) return false;
+    const bool moved = std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
+      return is_live(user) && fusion_role(graph_.node(user)) == FusionRole::view &&
+             !keeps_rows(graph_.node(user), i);
+    });
+    if (!moved) return false;
+    std::set<int> seen{i};
+    std::vector<int> work{i};
+    while (!work.empty()) {
+      const Node& node = graph_.node(work.back());
+      work.pop_back();
+      if (folds_rows(node, i)) return true;
+      if (!keeps_rows(node, i)) continue;
+      for (Value operand : node.operands) {
+        if (seen.insert(operand.node).second) work.push_back(operand.node);
+      }
+    }
+    return false;
   }
 
   // A sum or an extremum along the rows of what has the root's shape.
@@ -264,7 +329,8 @@ class RootChooser {
     if (!row_kernel || !folds) {
       return false;
     }
-    return folds_rows(node, root) || (other < 0 && flows_unchanged(i, root));
+    return (folds_rows(node, root) && stays_in_rows(i, root)) ||
+           (other < 0 && flows_unchanged(i, root));
   }
 
   static constexpr int64_t kLongestRow = 16 * 1024;

@@ -23,8 +23,7 @@ namespace {
 std::vector<Rule> all_rules() {
   std::vector<Rule> rules;
   for (auto family :
-       {constant_rules, algebra_rules, view_rules, row_rules, reduction_rules,
-        contraction_rules}) {
+       {constant_rules, algebra_rules, view_rules, row_rules, reduction_rules, contraction_rules}) {
     for (Rule& rule : family()) rules.push_back(std::move(rule));
   }
   return rules;

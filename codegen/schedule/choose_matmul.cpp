@@ -27,6 +27,14 @@ bool is_row_major(const KernelView& kernel, const Node& node) {
   });
 }
 
+// Whether the work behind the product is worth repeating in code for every vector of a tile.
+bool is_short_epilogue(const Graph& body) {
+  constexpr int kMostOps = 6;
+  int ops = 0;
+  for (int i = 0; i < body.size(); ++i) ops += body.node(i).op->pointwise;
+  return ops <= kMostOps;
+}
+
 // Whether neighbouring columns of the right operand are neighbours in memory.
 bool columns_innermost(const KernelView& kernel, const Node& node) {
   const std::vector<Value> leaves = body_leaves(kernel.body);
@@ -132,7 +140,7 @@ Schedule choose_matmul(const KernelView& kernel) {
            {"tile_n", tile.n},
            {"lanes", lanes},
            {"pack", columns_apart},
-           {"unroll_epilogue", 1},
+           {"unroll_epilogue", is_short_epilogue(kernel.body)},
            {"task_rows", parallel ? divisor_from(tiles, wanted) * tile.m : 0}}};
 }
 

@@ -114,12 +114,9 @@ Tensor rows_of_broadcast(const Match& m) {
 std::vector<Rule> row_rules() {
   return {
       {"pointwise-of-rows", x, pointwise_of_rows},
-      {"sum-of-rows", op(ops::reduce_sum, op(ops::reshape, x).as(inner)),
-       reduction_of_rows},
-      {"max-of-rows", op(ops::reduce_max, op(ops::reshape, x).as(inner)),
-       reduction_of_rows},
-      {"min-of-rows", op(ops::reduce_min, op(ops::reshape, x).as(inner)),
-       reduction_of_rows},
+      {"sum-of-rows", op(ops::reduce_sum, op(ops::reshape, x).as(inner)), reduction_of_rows},
+      {"max-of-rows", op(ops::reduce_max, op(ops::reshape, x).as(inner)), reduction_of_rows},
+      {"min-of-rows", op(ops::reduce_min, op(ops::reshape, x).as(inner)), reduction_of_rows},
       {"rows-of-broadcast", op(ops::reshape, op(ops::broadcast, x).as(inner)), rows_of_broadcast},
   };
 }

@@ -162,7 +162,8 @@ void schedule_partial(Func& partial, const std::vector<Var>& innermost, const Pl
                                    [&](const Var& v) { return v.name() == variable.name(); });
     if (!inner) storage.push_back(variable);
   }
-  partial.reorder_storage(storage).vectorize(innermost[0]);
+  if (storage.size() > 1) partial.reorder_storage(storage);
+  partial.vectorize(innermost[0]);
   for (size_t i = 1; i < innermost.size(); ++i) partial.unroll(innermost[i]);
   place(partial);
 }
@@ -181,8 +182,7 @@ void schedule_row(const lower::Kernel& kernel, lower::Reduction& reduction, cons
   Var lane_out("lane"), accumulator_out("accumulator");
   func.update().split(reduction.variables.front(), vectors, within, lanes * accumulators);
   func.update().split(within, accumulator, lane, lanes);
-  Func partial =
-      func.update().rfactor({{lane, lane_out}, {accumulator, accumulator_out}});
+  Func partial = func.update().rfactor({{lane, lane_out}, {accumulator, accumulator_out}});
   schedule_partial(partial, {lane_out, accumulator_out}, place);
   std::vector<VarOrRVar> order{lane_out, accumulator_out, vectors};
   for (size_t i = 1; i < reduction.variables.size(); ++i) order.push_back(reduction.variables[i]);
@@ -223,8 +223,7 @@ void schedule_row_values(lower::Kernel& kernel, const RowLoop& row) {
     const Node& node = body.node(i);
     if (!node.op->pointwise) continue;
     const bool of_elements = node.types[0].shape == shape && reduced[i] && uses[i] > 1;
-    const bool of_row =
-        repeated[i] && node.types[0].count() * shape.back() == element_count(shape);
+    const bool of_row = repeated[i] && node.types[0].count() * shape.back() == element_count(shape);
     if (!of_elements && !of_row) continue;
     Func value = kernel.values[i][0];
     value.compute_at(row.stage, row.loop);
