@@ -17,6 +17,7 @@
 //     no view moves rows in between, or reduces the same operand;
 //   - elementwise ops and views join their users; with several users they are recomputed when that
 //     moves fewer bytes than storing them; but what completes an anchor is stored in its place;
+//   - a transpose of what parameters alone give is stored: it is computed once;
 //   - values that a broadcast repeats are stored unless they are trivial.
 // Layouts and buffers are left to passes/layout and codegen/plan.
 

@@ -82,6 +82,7 @@ class RootChooser {
     is_output_.assign(graph.size(), false);
     for (const Output& output : graph.outputs()) is_output_[output.value.node] = true;
     size_closures();
+    find_constants();
   }
 
   FusionGroups run() {
@@ -124,6 +125,29 @@ class RootChooser {
     }
   }
 
+  // Values of parameters that this graph does not update: computed once, not once a run.
+  void find_constants() {
+    is_constant_.assign(graph_.size(), false);
+    std::set<std::string_view> updated;
+    for (const Output& output : graph_.outputs()) {
+      if (output.updates) updated.insert(output.name);
+    }
+    for (int i = 0; i < graph_.size(); ++i) {
+      const Node& node = graph_.node(i);
+      if (node.is(ops::parameter)) {
+        is_constant_[i] = !updated.contains(graph_.leaf_name({i, 0}));
+        continue;
+      }
+      bool any = false;
+      const bool all = std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+        any = any || is_constant_[operand.node];
+        return is_constant_[operand.node] ||
+               fusion_role(graph_.node(operand)) == FusionRole::generator;
+      });
+      is_constant_[i] = any && all;
+    }
+  }
+
   void decide(int i) {
     const Node& node = graph_.node(i);
     FusionRole role = fusion_role(node);
@@ -131,7 +155,7 @@ class RootChooser {
     std::set<int> users;
     for (int user : uses_[i]) users.insert(groups_.roots[user].begin(), groups_.roots[user].end());
     bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty() ||
-                  ends_rows(i);
+                  ends_rows(i) || (is_constant_[i] && node.is(ops::transpose));
     if (!stored && role != FusionRole::generator) {
       stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
     }
@@ -337,7 +361,7 @@ class RootChooser {
 
   const Graph& graph_;
   std::vector<std::vector<int>> uses_;
-  std::vector<bool> is_output_;
+  std::vector<bool> is_output_, is_constant_;
   std::vector<Closure> closures_;
   FusionGroups groups_;
 };
