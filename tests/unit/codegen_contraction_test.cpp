@@ -146,6 +146,14 @@ void narrow_groups_block(Body& body) {
   body.graph.add_output("y", y.value());
 }
 
+// relu(x wᵀ + bias) + r
+void linear_block(Body& body, int64_t rows, int64_t features, int64_t width) {
+  Tensor x = body.input("x", {rows, features}), w = body.input("w", {width, features});
+  Tensor bias = body.input("bias", {1, width}), r = body.input("r", {rows, width});
+  Tensor y = relu(matmul(x, w, {.transpose_b = true}) + bias) + r;
+  body.graph.add_output("y", y.value());
+}
+
 // A gradient of the convolution x[n,c,s,s] * w[k,c,r,r], towards operand `which`.
 template <int which>
 void conv_gradient(Body& body, Shape x_shape, Shape w_shape, ConvOptions options) {
@@ -474,6 +482,26 @@ const Case kCases[] = {
                  b.input("bias", {1, 10}))
                     .value());
      },
+     "matmul"},
+    {"linear layer of one row", "matmul", [](Body& b) { linear_block(b, 1, 1280, 1000); },
+     "matvec"},
+    {"linear layer of one row, odd sizes", "matmul", [](Body& b) { linear_block(b, 1, 75, 101); },
+     "matvec"},
+    {"linear layer of three rows", "matmul", [](Body& b) { linear_block(b, 3, 130, 27); },
+     "matvec"},
+    {"linear layer of four rows, parallel", "matmul",
+     [](Body& b) { linear_block(b, 4, 1027, 520); }, "matvec"},
+    {"linear layer of few features", "matmul", [](Body& b) { linear_block(b, 2, 3, 5); }, "matvec"},
+    {"rows by stored rows, batched", "matmul",
+     [](Body& b) {
+       b.graph.add_output("y", matmul(b.input("a", {2, 3, 2, 37}), b.input("b", {2, 3, 33, 37}),
+                                      {.transpose_b = true})
+                                   .value());
+     },
+     "matvec"},
+    {"linear layer in panels, bias and residual", "matmul",
+     [](Body& b) { linear_block(b, 19, 65, 96); }, "matmul"},
+    {"linear layer in panels, parallel", "matmul", [](Body& b) { linear_block(b, 197, 300, 224); },
      "matmul"},
     {"row by matrix", "matmul",
      [](Body& b) {
