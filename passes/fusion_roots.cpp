@@ -180,8 +180,8 @@ class RootChooser {
 
   bool is_live(int i) const { return !groups_.roots[i].empty(); }
 
-  // Anchors read stored operands, but for prologues; so do reductions where finding an element takes
-  // tests (concat), since they and what follows them read it several times. Parts of a stored
+  // Anchors read stored operands, but for prologues; so do reductions where finding an element
+  // takes tests (concat), since they and what follows them read it several times. Parts of a stored
   // concat are written where they belong.
   bool wanted_in_memory(int i) const {
     const bool tests = graph_.node(i).is(ops::concat);
