@@ -340,8 +340,9 @@ function drawRoofline() {
     parts.push(svg("text", { class: "mark", x: at.x + (right ? -18 : 18), y: at.y + 4,
       "text-anchor": right ? "end" : "start" }, title(kernel)));
   }
-  parts.push(svg("text", { class: "halo", x: x(ridge) + 6, y: y(peak) + 16 },
-    `${digits(peak)} GFLOP/s, ${data.peak_instructions} multiply-adds`));
+  // In the corner where only a kernel could be that reads nothing from memory.
+  parts.push(svg("text", { class: "halo", x: edge.left + 12, y: edge.top + 18 },
+    `flat roof: ${digits(peak)} GFLOP/s, ${data.peak_instructions} multiply-adds`));
   box.replaceChildren(svg("svg", { viewBox: `0 0 ${width} ${height}`, height }, ...parts));
 }
 
