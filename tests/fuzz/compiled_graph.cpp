@@ -14,6 +14,7 @@
 #include "passes/copy.h"
 #include "passes/fuse.h"
 #include "passes/fusion_groups.h"
+#include "passes/storage.h"
 #include "tests/fuzz/random_graph.h"
 
 namespace ag {
@@ -92,7 +93,7 @@ Graph kernels_apart(const Graph& graph) {
   return build_kernels(graph, groups);
 }
 
-Graph with_layouts(const Graph& kernels, const Combination& combination, unsigned seed) {
+Graph laid_out(const Graph& kernels, const Combination& combination, unsigned seed) {
   switch (combination.layouts) {
     case Combination::Layouts::row_major: return assign_layouts(kernels, RowMajor());
     case Combination::Layouts::random: return assign_layouts(kernels, RandomLayouts(seed));
@@ -108,8 +109,8 @@ Graph lowered(const Graph& graph, unsigned seed) {
     primitives = run_pipeline(choose_algorithms(primitives, Everywhere(combination.winograd_tile)),
                               parse_pipeline("cse,dce"));
   }
-  return with_layouts(combination.fused ? fuse(primitives) : kernels_apart(primitives), combination,
-                      seed);
+  const Graph kernels = combination.fused ? fuse(primitives) : kernels_apart(primitives);
+  return share_storage(laid_out(kernels, combination, seed));
 }
 
 // ---- what rounding may change ----
