@@ -8,6 +8,7 @@
 #include "codegen/kernel/worker_pool.h"
 #include "codegen/schedule/algorithm_model.h"
 #include "codegen/schedule/layout_model.h"
+#include "passes/storage.h"
 
 namespace ag {
 namespace {
@@ -71,11 +72,14 @@ Graph run_choose_algorithms(const Graph& graph, const PassOptions& options) {
   return choose_algorithms(graph, CpuAlgorithmModel(find_target(options.text("target", "host"))));
 }
 
+Graph run_share_storage(const Graph& graph, const PassOptions&) { return share_storage(graph); }
+
 constexpr Pass kTargetPasses[] = {
     {"choose_algorithms", "compute 3x3 convolutions of inference by Winograd where it is faster",
      run_choose_algorithms, kTargetParameters},
     {"layout", "store each value between kernels as its schedules like it", run_layout,
-     kTargetParameters}};
+     kTargetParameters},
+    {"share_storage", "concats and slices of channels as views of one buffer", run_share_storage}};
 
 }  // namespace
 
@@ -97,18 +101,25 @@ Graph lower_to_kernels(const Graph& graph, const Target& target, bool winograd) 
                            parse_pipeline("cse,dce"));
   }
   kernels = run_pipeline(kernels, parse_pipeline(kDefaultPipeline.substr(fusion + 1)));
-  return assign_layouts(kernels, CpuLayoutModel(target));
+  return share_storage(assign_layouts(kernels, CpuLayoutModel(target)));
 }
 
 CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,
                                const std::map<std::string, Array>& weights,
                                const CompileSettings& settings) {
   const Target& target = find_target(settings.target);
-  std::vector<Graph> kernels;
+  std::vector<ProgramEntry> kernels;
   for (const ProgramEntry& entry : entries)
-    kernels.push_back(lower_to_kernels(entry.graph, target, settings.winograd));
+    kernels.push_back({entry.name, lower_to_kernels(entry.graph, target, settings.winograd)});
+  return compile_kernel_graphs(std::move(name), kernels, weights, settings);
+}
+
+CompiledProgram compile_kernel_graphs(std::string name, std::span<const ProgramEntry> entries,
+                                      const std::map<std::string, Array>& weights,
+                                      const CompileSettings& settings) {
+  const Target& target = find_target(settings.target);
   std::vector<plan::EntryGraph> graphs;
-  for (size_t i = 0; i < entries.size(); ++i) graphs.push_back({entries[i].name, &kernels[i]});
+  for (const ProgramEntry& entry : entries) graphs.push_back({entry.name, &entry.graph});
   plan::ProgramPlan plan = plan::plan_program(std::move(name), target, graphs);
   for (KernelRequest& request : plan.requests) request.explain = settings.explain;
 

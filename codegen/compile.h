@@ -57,4 +57,9 @@ CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> e
                                const std::map<std::string, Array>& weights,
                                const CompileSettings& settings = {});
 
+// The same for graphs of kernels with layouts, as lower_to_kernels makes them.
+CompiledProgram compile_kernel_graphs(std::string name, std::span<const ProgramEntry> entries,
+                                      const std::map<std::string, Array>& weights,
+                                      const CompileSettings& settings = {});
+
 }  // namespace ag

@@ -16,7 +16,8 @@ namespace ag {
 //
 // A kernel is built around at most one anchor, whose class it takes: "conv", "matmul", "window"
 // (pooling and its gradients), "gather", "reduction" (one or several over the same rows or
-// columns), else "pointwise".
+// columns); without one it is "concat" or "slice" where it is just that, of stored values, else
+// "pointwise".
 Graph fuse(const Graph& graph);
 
 }  // namespace ag

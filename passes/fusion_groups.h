@@ -22,6 +22,14 @@ FusionRole fusion_role(const Node& node);
 // The class of a kernel around this op; "pointwise" for ops that anchor nothing.
 std::string_view kernel_class_of(const OpDef& op);
 
+// Whether a concat is a kernel of its own: along channels, with parts of whole blocks whatever the
+// target, so that the parts can be written where the concat's result is.
+bool is_stored_concat(const Graph& graph, int node);
+// Whether a node is a 1x1 convolution that can compute its input, block by block, as it goes.
+bool takes_prologue(const Graph& graph, int node);
+// Whether a slice takes every element of a range along the first two axes.
+bool is_view_slice(const Graph& graph, int node);
+
 struct FusionGroups {
   // Per node: the roots whose kernels compute it. A root is its own only element; leaves have none.
   std::vector<std::set<int>> roots;

@@ -6,10 +6,22 @@
 #include "ir/internal_error.h"
 #include "ir/ops/kernel.h"
 #include "ir/ops/leaf.h"
+#include "ir/ops/view.h"
 #include "passes/fusion_groups.h"
 
 namespace ag {
 namespace {
+
+// The class of a kernel without an anchor: "concat" or "slice" for bodies that are just that.
+std::string_view sweep_class(const Graph& body) {
+  const Node& last = body.node(body.size() - 1);
+  const bool alone = body.outputs().size() == 1 && body.outputs()[0].value.node + 1 == body.size();
+  for (int i = 0; i + 1 < body.size(); ++i) {
+    if (body.node(i).op->kind != OpKind::leaf) return "pointwise";
+  }
+  if (alone && last.is(ops::concat)) return "concat";
+  return alone && is_view_slice(body, body.size() - 1) ? "slice" : "pointwise";
+}
 
 class KernelBuilder {
  public:
@@ -124,7 +136,7 @@ class KernelBuilder {
   void append(size_t kernel, Body body, const std::vector<Value>& results) {
     int root = groups_.kernels[kernel][0], anchor = groups_.anchor[root];
     std::string_view kernel_class =
-        anchor < 0 ? "pointwise" : kernel_class_of(*graph_.node(anchor).op);
+        anchor < 0 ? sweep_class(body.graph) : kernel_class_of(*graph_.node(anchor).op);
     std::vector<Value> operands;
     for (Value operand : body.operands) operands.push_back(values_.at(operand));
     Location location = graph_.node(anchor < 0 ? root : anchor).location;

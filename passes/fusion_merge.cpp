@@ -63,12 +63,22 @@ class Merger {
   Domain domain(size_t kernel) const {
     int root = groups_.kernels[kernel][0], anchor = groups_.anchor[root];
     const Shape& shape = graph_.node(root).types[0].shape;
+    if (moves_only(root)) return {"alone", {}, {root}};
     if (anchor < 0) return {"pointwise", shape, shape};
     const Node& node = graph_.node(anchor);
     if (fusion_role(node) != FusionRole::reduction || graph_.node(root).types.size() > 1)
       return {"alone", {}, {root}};
     bool sums_to_root = node.types[0].shape == shape;
     return {sums_to_root ? node.op->name : "rows", graph_.type(node.operands[0]).shape, shape};
+  }
+
+  // A concat or slice of stored values, which may come to cost nothing (passes/storage.h).
+  bool moves_only(int root) const {
+    const Node& node = graph_.node(root);
+    const bool stored = std::all_of(node.operands.begin(), node.operands.end(), [&](Value v) {
+      return groups_.is_root(v.node) || graph_.node(v).op->kind == OpKind::leaf;
+    });
+    return stored && (is_view_slice(graph_, root) || is_stored_concat(graph_, root));
   }
 
   bool can_merge(size_t earlier, size_t later) const {

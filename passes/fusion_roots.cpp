@@ -1,6 +1,7 @@
 // Which values are stored: the first step of fusion.
 
 #include <algorithm>
+#include <numeric>
 
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
@@ -81,6 +82,7 @@ class RootChooser {
     is_output_.assign(graph.size(), false);
     for (const Output& output : graph.outputs()) is_output_[output.value.node] = true;
     size_closures();
+    find_constants();
   }
 
   FusionGroups run() {
@@ -106,7 +108,8 @@ class RootChooser {
       const Node& node = graph_.node(i);
       FusionRole role = fusion_role(node);
       Closure& closure = closures_[i];
-      if (role == FusionRole::leaf || role == FusionRole::anchor || role == FusionRole::reduction) {
+      if (role == FusionRole::leaf || role == FusionRole::anchor || role == FusionRole::reduction ||
+          is_stored_concat(graph_, i)) {
         closure.reads = {i};
         continue;
       }
@@ -123,13 +126,38 @@ class RootChooser {
     }
   }
 
+  // Values of parameters that this graph does not update: computed once, not once a run.
+  void find_constants() {
+    is_constant_.assign(graph_.size(), false);
+    std::set<std::string_view> updated;
+    for (const Output& output : graph_.outputs()) {
+      if (output.updates) updated.insert(output.name);
+    }
+    for (int i = 0; i < graph_.size(); ++i) {
+      const Node& node = graph_.node(i);
+      if (node.is(ops::parameter)) {
+        is_constant_[i] = !updated.contains(graph_.leaf_name({i, 0}));
+        continue;
+      }
+      bool any = false;
+      const bool all = std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+        any = any || is_constant_[operand.node];
+        return is_constant_[operand.node] ||
+               fusion_role(graph_.node(operand)) == FusionRole::generator;
+      });
+      is_constant_[i] = any && all;
+    }
+  }
+
   void decide(int i) {
     const Node& node = graph_.node(i);
     FusionRole role = fusion_role(node);
     if (role == FusionRole::leaf) return;
     std::set<int> users;
     for (int user : uses_[i]) users.insert(groups_.roots[user].begin(), groups_.roots[user].end());
-    bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty();
+    bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty() ||
+                  is_stored_concat(graph_, i) || ends_rows(i) ||
+                  (is_constant_[i] && node.is(ops::transpose));
     if (!stored && role != FusionRole::generator) {
       stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
     }
@@ -152,11 +180,28 @@ class RootChooser {
 
   bool is_live(int i) const { return !groups_.roots[i].empty(); }
 
-  // Anchors read stored operands.
+  // Anchors read stored operands, but for prologues; so do reductions where finding an element
+  // takes tests (concat), since they and what follows them read it several times. Parts of a stored
+  // concat are written where they belong.
   bool wanted_in_memory(int i) const {
+    const bool tests = graph_.node(i).is(ops::concat);
     return std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
-      return is_live(user) && fusion_role(graph_.node(user)) == FusionRole::anchor;
+      if (!is_live(user)) return false;
+      const FusionRole role = fusion_role(graph_.node(user));
+      return (role == FusionRole::anchor && !is_prologue(i, user)) ||
+             (tests && role == FusionRole::reduction) || is_stored_concat(graph_, user);
     });
+  }
+
+  // Whether a pointwise 1x1 convolution computes its own input: what is elementwise between a
+  // concat and the convolution, which no earlier kernel could compute behind its own values.
+  bool is_prologue(int i, int user) const {
+    const Closure& closure = closures_[i];
+    const bool cheap = !closure.expensive && closure.operations <= kMostRecomputedOps;
+    return fusion_role(graph_.node(i)) == FusionRole::pointwise && uses_[i].size() == 1 &&
+           !is_output_[i] && groups_.roots[user].size() == 1 && cheap &&
+           closure.reads.size() == 1 && is_stored_concat(graph_, *closure.reads.begin()) &&
+           takes_prologue(graph_, user) && graph_.node(user).operands[0].node == i;
   }
 
   // Recomputing in k kernels reads k·m tensors; storing it costs m + 1 + k.
@@ -165,8 +210,23 @@ class RootChooser {
     if (role == FusionRole::anchor || role == FusionRole::reduction) return false;
     const Closure& closure = closures_[i];
     int k = static_cast<int>(users.size()), m = static_cast<int>(closure.reads.size());
-    if (repeated_by_broadcast(i)) return false;
+    if (repeated_by_broadcast(i) || completes_anchor(i)) return false;
     return !closure.expensive && closure.operations <= kMostRecomputedOps && k * m <= m + 1 + k;
+  }
+
+  // Whether elementwise ops of one shape lead from an anchor to this value and to nothing else: the
+  // anchor's kernel stores it in the place of the anchor's own result.
+  bool completes_anchor(int i) const {
+    const Node& node = graph_.node(i);
+    if (!node.op->pointwise) return false;
+    return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+      const Node& source = graph_.node(operand);
+      const std::vector<int>& uses = uses_[operand.node];
+      const bool only_here =
+          std::all_of(uses.begin(), uses.end(), [&](int use) { return use == i; });
+      if (source.types[0].shape != node.types[0].shape || !only_here) return false;
+      return fusion_role(source) == FusionRole::anchor || completes_anchor(operand.node);
+    });
   }
 
   bool joins(int i, int root, FusionRole role) const {
@@ -188,10 +248,93 @@ class RootChooser {
     });
   }
 
-  // A row kernel computes values with one element per row once a row.
+  // A row kernel computes values with one element per row once a row; a kernel is one, or becomes
+  // one, when such a value comes from a reduction of its rows.
   bool is_row_value(int i, int root) const {
-    return groups_.anchor[root] >= 0 && has_one_more_axis(root, graph_.node(i).types[0].shape) &&
-           fusion_role(graph_.node(groups_.anchor[root])) == FusionRole::reduction;
+    const int anchor = groups_.anchor[root];
+    if (!has_one_more_axis(root, graph_.node(i).types[0].shape) || !stays_in_rows(i, root)) {
+      return false;
+    }
+    if (anchor >= 0) return fusion_role(graph_.node(anchor)) == FusionRole::reduction;
+    return comes_from_rows(i, root);
+  }
+
+  bool comes_from_rows(int i, int root) const {
+    const Node& node = graph_.node(i);
+    if (fusion_role(node) == FusionRole::reduction) return folds_rows(node, root);
+    if (!node.op->pointwise && !node.is(ops::reshape)) return false;
+    return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+      return graph_.type(operand).count() == node.types[0].count() &&
+             comes_from_rows(operand.node, root);
+    });
+  }
+
+  // Whether a value reaches the root row by row: through elementwise ops and folds of rows,
+  // repeated along rows, but never moved to another row by a view.
+  bool stays_in_rows(int i, int root) const {
+    std::set<int> seen{i};
+    std::vector<int> work{i};
+    while (!work.empty()) {
+      const int from = work.back();
+      work.pop_back();
+      if (from == root) continue;
+      for (int user : uses_[from]) {
+        if (!is_live(user) || !seen.insert(user).second) continue;
+        if (!keeps_rows(graph_.node(user), root)) return false;
+        work.push_back(user);
+      }
+    }
+    return true;
+  }
+
+  bool keeps_rows(const Node& node, int root) const {
+    if (node.op->pointwise || folds_rows(node, root)) return true;
+    if (!node.is(ops::broadcast) && !node.is(ops::reshape)) return false;
+    const Shape& from = graph_.type(node.operands[0]).shape;
+    if (node.is(ops::broadcast)) {
+      Integers axes(from.size());
+      std::iota(axes.begin(), axes.end(), 0);
+      return node.attributes.integers("axes") == axes;
+    }
+    const Shape &to = node.types[0].shape, &less = from.size() < to.size() ? from : to,
+                &more = from.size() < to.size() ? to : from;
+    return more.size() == less.size() + 1 && more.back() == 1 &&
+           std::equal(less.begin(), less.end(), more.begin());
+  }
+
+  // Whether a value made of rows that are folded (a norm) is read through a view next: it ends a
+  // kernel by rows.
+  bool ends_rows(int i) const {
+    if (!graph_.node(i).op->pointwise) return false;
+    const bool moved = std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
+      return is_live(user) && fusion_role(graph_.node(user)) == FusionRole::view &&
+             !keeps_rows(graph_.node(user), i);
+    });
+    if (!moved) return false;
+    std::set<int> seen{i};
+    std::vector<int> work{i};
+    while (!work.empty()) {
+      const Node& node = graph_.node(work.back());
+      work.pop_back();
+      if (folds_rows(node, i)) return true;
+      if (!keeps_rows(node, i)) continue;
+      for (Value operand : node.operands) {
+        if (seen.insert(operand.node).second) work.push_back(operand.node);
+      }
+    }
+    return false;
+  }
+
+  // A sum or an extremum along the rows of what has the root's shape.
+  bool folds_rows(const Node& node, int root) const {
+    if (!node.is(ops::reduce_sum) && !node.is(ops::reduce_max) && !node.is(ops::reduce_min)) {
+      return false;
+    }
+    const Shape& from = graph_.type(node.operands[0]).shape;
+    const Shape& to = node.types[0].shape;
+    const bool rows =
+        from.size() == to.size() + 1 && std::equal(to.begin(), to.end(), from.begin());
+    return rows && from.back() <= kLongestRow && graph_.node(root).types[0].shape == from;
   }
 
   // A row value may keep an axis of extent 1 where the rows' elements were.
@@ -225,19 +368,15 @@ class RootChooser {
     if (!row_kernel || !folds) {
       return false;
     }
-    const Shape& from = graph_.type(node.operands[0]).shape;
-    const Shape& to = node.types[0].shape;
-    bool rows = from.size() == to.size() + 1 && std::equal(to.begin(), to.end(), from.begin());
-    bool elementwise_tail = flows_unchanged(i, root);
-    return (rows && from.back() <= kLongestRow && graph_.node(root).types[0].shape == from) ||
-           (other < 0 && elementwise_tail);
+    return (folds_rows(node, root) && stays_in_rows(i, root)) ||
+           (other < 0 && flows_unchanged(i, root));
   }
 
   static constexpr int64_t kLongestRow = 16 * 1024;
 
   const Graph& graph_;
   std::vector<std::vector<int>> uses_;
-  std::vector<bool> is_output_;
+  std::vector<bool> is_output_, is_constant_;
   std::vector<Closure> closures_;
   FusionGroups groups_;
 };
@@ -254,6 +393,43 @@ FusionRole fusion_role(const Node& node) {
 std::string_view kernel_class_of(const OpDef& op) {
   if (const RoleRow* row = role_row(op)) return row->kernel_class;
   return op.pointwise ? "pointwise" : "gather";
+}
+
+bool is_stored_concat(const Graph& graph, int i) {
+  constexpr int64_t kMostLanes = 16;  // of a vector, which is a block of channels
+  const Node& node = graph.node(i);
+  if (!node.is(ops::concat) || node.types[0].rank() < 3 || node.attributes.integer("axis") != 1) {
+    return false;
+  }
+  return std::all_of(node.operands.begin(), node.operands.end() - 1,
+                     [&](Value part) { return graph.type(part).shape[1] % kMostLanes == 0; });
+}
+
+bool takes_prologue(const Graph& graph, int i) {
+  constexpr int64_t kLeastPositions = 128, kMostLanes = 16;
+  const Node& node = graph.node(i);
+  if (!node.is(ops::conv) || node.types[0].rank() != 4 || node.types[0].dtype != DType::f32) {
+    return false;
+  }
+  const ConvSpec spec = ConvSpec::of(node);
+  const Shape &lhs = graph.type(node.operands[0]).shape, &rhs = graph.type(node.operands[1]).shape,
+              &out = node.types[0].shape;
+  const bool plain = spec.dims.lhs_channel == 1 && spec.dims.out_channel == 1 &&
+                     spec.dims.rhs_output == 0 && spec.groups == 1;
+  return plain && rhs[2] == 1 && rhs[3] == 1 && lhs[2] == out[2] && lhs[3] == out[3] &&
+         spec.low == Integers{0, 0} && lhs[1] > kMostLanes && lhs[1] % kMostLanes == 0 &&
+         out[1] % kMostLanes == 0 && out[2] * out[3] >= kLeastPositions;
+}
+
+bool is_view_slice(const Graph& graph, int i) {
+  const Node& node = graph.node(i);
+  if (!node.is(ops::slice)) return false;
+  const Shape &from = graph.type(node.operands[0]).shape, &to = node.types[0].shape;
+  const Integers stride = node.attributes.integers("stride", to.size(), 1);
+  for (size_t axis = 0; axis < to.size(); ++axis) {
+    if (stride[axis] != 1 || (axis > 1 && from[axis] != to[axis])) return false;
+  }
+  return true;
 }
 
 FusionGroups choose_roots(const Graph& graph) { return RootChooser(graph).run(); }

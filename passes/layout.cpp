@@ -79,21 +79,24 @@ class LayoutChooser {
       if (!node.is(ops::kernel) || !model_.follows(kernel_class(i))) continue;
       std::vector<Value> values = node.operands;
       for (size_t r = 0; r < node.types.size(); ++r) values.push_back({i, static_cast<int>(r)});
+      bool parts = kernel_class(i) == "concat" || kernel_class(i) == "slice";
       for (Value from : values) {
-        if (chosen_.contains(from)) changed = spread_from(from, values) || changed;
+        if (chosen_.contains(from)) changed = spread_from(from, values, parts) || changed;
       }
     }
     return changed;
   }
 
   // Values whose channels and rank are those of `from`; pooling changes the spatial extents only.
-  bool spread_from(Value from, const std::vector<Value>& values) {
+  // Parts of a concat, or of what is sliced, have other channels, but whole blocks of them.
+  bool spread_from(Value from, const std::vector<Value>& values, bool parts) {
     const Shape& shape = graph_.type(from).shape;
+    const int64_t block = chosen_.at(from).block_of(1);
     bool changed = false;
     for (Value to : values) {
       const Shape& other = graph_.type(to).shape;
       bool alike = other.size() == shape.size() && shape.size() > 2 && other[0] == shape[0] &&
-                   other[1] == shape[1];
+                   (other[1] == shape[1] || (parts && other[1] % block == 0));
       if (alike && is_free(to) && !chosen_.contains(to)) {
         chosen_.emplace(to, chosen_.at(from));
         changed = true;
@@ -108,20 +111,6 @@ class LayoutChooser {
   std::map<Value, bool> fixed_row_major_;
   std::map<Value, Layout> chosen_;
 };
-
-// A kernel that only changes the layout.
-Value convert(Graph& graph, Value value, const Layout& layout, const Location& location) {
-  TensorType type = graph.type(value).with_layout({});
-  Graph body("body");
-  Value leaf = body.add_leaf(ops::input, "x0", type, {});
-  body.add_output("y0", leaf);
-  TensorType stored = type.with_layout(layout);
-  return graph.add(ops::kernel, {value},
-                   {{"class", std::string("pointwise")},
-                    {"layouts", layouts_text({&stored, 1})},
-                    {"body", std::make_shared<const Graph>(std::move(body))}},
-                   location);
-}
 
 class LayoutRewriter {
  public:
@@ -172,7 +161,7 @@ class LayoutRewriter {
     for (const auto& [from, to, result] : conversions_) {
       if (from == value && to == layout) return result;
     }
-    Value result = convert(copy_.graph(), value, layout, location);
+    Value result = copy_kernel(copy_.graph(), value, layout, location);
     conversions_.push_back({value, layout, result});
     return result;
   }
@@ -189,6 +178,19 @@ class LayoutRewriter {
 };
 
 }  // namespace
+
+Value copy_kernel(Graph& graph, Value value, const Layout& layout, const Location& location) {
+  TensorType type = graph.type(value).with_layout({});
+  Graph body("body");
+  Value leaf = body.add_leaf(ops::input, "x0", type, {});
+  body.add_output("y0", leaf);
+  TensorType stored = type.with_layout(layout);
+  return graph.add(ops::kernel, {value},
+                   {{"class", std::string("pointwise")},
+                    {"layouts", layouts_text({&stored, 1})},
+                    {"body", std::make_shared<const Graph>(std::move(body))}},
+                   location);
+}
 
 Graph assign_layouts(const Graph& graph, const LayoutModel& model) {
   LayoutChooser chooser(graph, model);

@@ -39,4 +39,7 @@ class LayoutModel {
 //   %4: f32[8,64,56,56]{aBcd16b} = kernel(%3, class="pointwise", layouts="aBcd16b", …)
 Graph assign_layouts(const Graph& graph, const LayoutModel& model);
 
+// Appends a kernel that only stores the value in another layout, or at another place.
+Value copy_kernel(Graph& graph, Value value, const Layout& layout, const Location& location);
+
 }  // namespace ag

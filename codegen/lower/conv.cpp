@@ -51,6 +51,27 @@ Halide::Func padded_operand(const LowerContext& c, const ConvSpec& spec,
   return padded;
 }
 
+// The input channels of a block of weights, where the body computes the input of a 1x1 convolution;
+// else 0.
+int64_t prologue_block(const LowerContext& c, const ConvSpec& spec, const ConvExtents& extents) {
+  const int weights = c.operand_leaf(1);
+  const bool computed = c.operand_leaf(0) < 0 && c.result_type().rank() == 4;
+  if (!computed || weights < 0 || spec.groups != 1 || spec.dims.lhs_channel != 1) return 0;
+  const int64_t block = c.kernel.operand_forms[weights].type.layout.block_of(spec.dims.rhs_input);
+  return block > 1 && extents.input % block == 0 ? block : 0;
+}
+
+// Reads the computed input through blocks of channels, so that it can be stored in them.
+Expr through_prologue(const LowerContext& c, Contraction& contraction, int64_t channels,
+                      const Coordinates& at) {
+  const int block = static_cast<int>(channels);
+  const Halide::Var lane("lane"), x("x"), y("y"), of("block"), image("image");
+  contraction.prologue = Halide::Func("prologue_" + std::to_string(c.index));
+  contraction.prologue(lane, x, y, of, image) = c.operand(0, {image, of * block + lane, y, x});
+  contraction.prologue_block = channels;
+  return contraction.prologue(at[1] % block, at[3], at[2], at[1] / block, at[0]);
+}
+
 void lower_conv(LowerContext& c) {
   const Shape& out = c.result_type().shape;
   const ConvSpec spec = ConvSpec::of(c.node());
@@ -93,9 +114,13 @@ void lower_conv(LowerContext& c) {
 
   if (!has_halo(c, conv_reach(spec, extents)))
     contraction.padded = padded_operand(c, spec, extents);
-  Expr value = contraction.padded.defined()
-                   ? contraction.padded(Coordinates(lhs.rbegin(), lhs.rend()))
-                   : c.operand(0, lhs);
+  const int64_t block = prologue_block(c, spec, extents);
+  Expr value;
+  if (contraction.padded.defined()) {
+    value = contraction.padded(Coordinates(lhs.rbegin(), lhs.rend()));
+  } else {
+    value = block > 0 ? through_prologue(c, contraction, block, lhs) : c.operand(0, lhs);
+  }
   if (exists.defined()) value = Halide::select(exists, value, Halide::cast(value.type(), 0));
   finish_contraction(c, std::move(contraction), c.operand(1, rhs) * value);
 }

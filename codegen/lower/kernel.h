@@ -35,6 +35,10 @@ struct Contraction {
   // The left operand with zeros around it, where its buffer has no halo that is wide enough; in its
   // own logical coordinates. Not defined where the contraction reads the operand itself.
   Halide::Func padded;
+  // The left operand where the body computes it (a prologue): (channel in a block, x, y, block,
+  // image). Not defined where the contraction reads a stored operand.
+  Halide::Func prologue;
+  int64_t prologue_block = 0;  // channels of a block
 };
 
 // Winograd's steps (ir/ops/winograd.h), each in the coordinates of tiles; the sum over channels is

@@ -18,8 +18,9 @@ struct ArenaPlan {
   int64_t lower_bound = 0;       // the most bytes alive at one step: no plan can be smaller
 };
 
-// Interval colouring, largest first, each at the lowest offset that is free during its lifetime
-// (Sekiyama et al., "Profile-guided memory optimization for deep neural networks", 2018).
+// Interval colouring: one after the other, each at the lowest offset that is free during its
+// lifetime (Sekiyama et al., "Profile-guided memory optimization for deep neural networks", 2018).
+// Largest first in three senses; then what sticks out at the top goes first, some dozens of times.
 ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes);
 
 }  // namespace ag::plan

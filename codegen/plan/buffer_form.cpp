@@ -55,6 +55,17 @@ int64_t origin_of(const BufferForm& form) {
   return elements * static_cast<int64_t>(size_of(form.type.dtype));
 }
 
+int64_t offset_of(const BufferForm& form, const Integers& start) {
+  int64_t elements = 0;
+  std::vector<LayoutDim> dims = form.type.layout.dims(form.type.rank());
+  for (size_t d = 0; d < dims.size(); ++d) {
+    const int axis = dims[d].axis;
+    if (dims[d].block == 0)
+      elements += start[axis] / form.type.layout.block_of(axis) * form.strides[d];
+  }
+  return elements * static_cast<int64_t>(size_of(form.type.dtype));
+}
+
 std::vector<BufferDim> dims_of(const BufferForm& form) {
   Shape extents = form.type.layout.physical_shape(form.type.shape);
   std::vector<BufferDim> dims;

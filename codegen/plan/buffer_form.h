@@ -14,6 +14,8 @@ BufferForm form_of(const TensorType& type, const Halo& halo);
 // Bytes of the whole buffer, halo included, and those before element (0, …, 0).
 int64_t bytes_of(const BufferForm& form);
 int64_t origin_of(const BufferForm& form);
+// Bytes from element (0, …, 0) to the first of a slice, which cuts no block.
+int64_t offset_of(const BufferForm& form, const Integers& start);
 
 // Physical dimensions as the runtime wants them, innermost first.
 std::vector<BufferDim> dims_of(const BufferForm& form);

@@ -16,6 +16,7 @@ EntryPlanner::EntryPlanner(SharedPlan& shared, const EntryGraph& entry)
 }
 
 void EntryPlanner::run() {
+  find_slices();
   find_halos();
   find_uses();
   find_prepared();
@@ -29,13 +30,29 @@ void EntryPlanner::run() {
   shared_.program().entries.push_back(std::move(entry_));
 }
 
+void EntryPlanner::find_slices() {
+  slices_ = stored_slices(graph_);
+  for (const auto& [value, slice] : slices_) parts_[slice.whole].push_back(value);
+}
+
+bool EntryPlanner::is_view(int i) const {
+  const std::string& name = node(i).attributes.string("class");
+  return name == "concat" || name == "slice";
+}
+
+Value EntryPlanner::whole_of(Value value) const {
+  auto slice = slices_.find(value);
+  return slice == slices_.end() ? value : slice->second.whole;
+}
+
+// All values of a buffer have the halo that any of their readers wants.
 void EntryPlanner::find_halos() {
   for (int i = 0; i < graph_.size(); ++i) {
     if (!is_kernel(i)) continue;
     for (size_t o = 0; o < node(i).operands.size(); ++o) {
       Value operand = node(i).operands[o];
       if (is_kernel(operand.node))
-        halos_[operand].include(halo_wanted(node(i).attributes.graph("body"), o));
+        halos_[whole_of(operand)].include(halo_wanted(node(i).attributes.graph("body"), o));
     }
   }
 }
@@ -52,7 +69,8 @@ bool EntryPlanner::is_empty(int i) const {
                      [](const TensorType& type) { return type.count() == 0; });
 }
 
-// A kernel is prepared when all it reads are shared, read-only leaves or prepared values.
+// A kernel is prepared when all it reads are shared, read-only leaves or prepared values, and what
+// it writes is a buffer of its own.
 void EntryPlanner::find_prepared() {
   is_prepare_.assign(graph_.size(), false);
   std::set<Value> outputs;
@@ -65,8 +83,11 @@ void EntryPlanner::find_prepared() {
     const auto& operands = node(i).operands;
     bool is_output =
         std::any_of(outputs.begin(), outputs.end(), [&](Value v) { return v.node == i; });
+    bool is_shared = false;
+    for (int r = 0; r < static_cast<int>(node(i).types.size()); ++r)
+      is_shared = is_shared || slices_.contains({i, r}) || parts_.contains({i, r});
     is_prepare_[i] =
-        !is_output && !is_empty(i) &&
+        !is_output && !is_shared && !is_empty(i) &&
         std::all_of(operands.begin(), operands.end(), [&](Value v) { return is_prepare_[v.node]; });
   }
   for (int i = 0; i < graph_.size(); ++i) {
@@ -76,9 +97,12 @@ void EntryPlanner::find_prepared() {
 }
 
 BufferForm EntryPlanner::form(Value value) const {
-  auto halo = halos_.find(value);
+  const Value whole = whole_of(value);
+  auto halo = halos_.find(whole);
   try {
-    return form_of(graph_.type(value), halo == halos_.end() ? Halo{} : halo->second);
+    BufferForm form = form_of(graph_.type(whole), halo == halos_.end() ? Halo{} : halo->second);
+    form.type = graph_.type(value);
+    return form;
   } catch (CompileError& error) {
     throw error.at(graph_.node(value).location);
   }
@@ -87,6 +111,14 @@ BufferForm EntryPlanner::form(Value value) const {
 void EntryPlanner::place(Value value, Storage storage, int64_t offset, int tensor) {
   BufferForm stored = form(value);
   placements_[value] = {shared_.add_buffer(storage, offset, stored, tensor), stored};
+  auto parts = parts_.find(value);
+  if (parts == parts_.end()) return;
+  for (Value part : parts->second) {
+    const int64_t within = offset_of(stored, slices_.at(part).start);
+    const BufferForm form_of_part = form(part);
+    placements_[part] = {shared_.add_buffer(storage, offset + within, form_of_part, tensor),
+                         form_of_part};
+  }
 }
 
 void EntryPlanner::place_inputs() {
@@ -163,7 +195,8 @@ bool read_in_place(const Graph& body, Value leaf) {
 }  // namespace
 
 bool EntryPlanner::can_overwrite(Value fresh, Value leaf) const {
-  if (!is_kernel(fresh.node) || placements_.contains(fresh) || !form(fresh).halo.empty())
+  if (!is_kernel(fresh.node) || placements_.contains(fresh) || parts_.contains(fresh) ||
+      !form(fresh).halo.empty())
     return false;
   bool leaf_is_output = std::any_of(graph_.outputs().begin(), graph_.outputs().end(),
                                     [&](const Output& output) { return output.value == leaf; });
@@ -182,35 +215,54 @@ bool EntryPlanner::can_overwrite(Value fresh, Value leaf) const {
   return true;
 }
 
-void EntryPlanner::place_temporaries() {
-  std::vector<Temporary> run, prepare;
-  int end = graph_.size();
+std::map<Value, Lifetime> EntryPlanner::lifetimes(bool prepare) const {
   std::map<Value, int> last = last_use_;
   for (const auto& [value, buffer] : final_copies_) {
     (void)buffer;
-    last[value] = end;
+    last[value] = graph_.size();
   }
+  std::map<Value, Lifetime> lifetimes;
   for (int i = 0; i < graph_.size(); ++i) {
-    if (!is_kernel(i)) continue;
+    if (!is_kernel(i) || is_prepare_[i] != prepare) continue;
     for (size_t r = 0; r < node(i).types.size(); ++r) {
-      Value value{i, static_cast<int>(r)};
+      Value value{i, static_cast<int>(r)}, whole = whole_of(value);
       if (placements_.contains(value)) continue;
-      if (is_prepare_[i] && used_outside_prepare_.contains(value)) continue;  // at its kernel
+      if (prepare && used_outside_prepare_.contains(value)) continue;  // at its kernel
       int until = last.contains(value) ? last.at(value) : i;
-      (is_prepare_[i] ? prepare : run).push_back({value, {bytes_of(form(value)), i, until}});
+      auto [known, is_new] =
+          lifetimes.try_emplace(whole, Lifetime{bytes_of(form(whole)), i, until});
+      if (!is_new) known->second.last = std::max(known->second.last, until);
     }
   }
-  auto assign = [&](const std::vector<Temporary>& temporaries, int64_t& bytes) {
-    std::vector<Lifetime> lifetimes;
-    for (const Temporary& temporary : temporaries) lifetimes.push_back(temporary.lifetime);
-    ArenaPlan arena = plan_arena(lifetimes);
-    for (size_t i = 0; i < temporaries.size(); ++i)
-      place(temporaries[i].value, Storage::arena, arena.offsets[i]);
-    bytes = std::max(bytes, arena.bytes);
-    return arena.lower_bound;
-  };
-  int64_t lower_bound = assign(run, entry_.arena_bytes);
-  assign(prepare, shared_.program().prepare_arena_bytes);
+  return lifetimes;
+}
+
+int64_t EntryPlanner::place_in_arena(const std::map<Value, Lifetime>& lifetimes, int64_t& bytes) {
+  std::vector<Lifetime> wanted;
+  for (const auto& [value, lifetime] : lifetimes) {
+    (void)value;
+    wanted.push_back(lifetime);
+  }
+  ArenaPlan arena = plan_arena(wanted);
+  size_t i = 0;
+  for (const auto& [value, lifetime] : lifetimes) {
+    (void)lifetime;
+    place(value, Storage::arena, arena.offsets[i++]);
+  }
+  bytes = std::max(bytes, arena.bytes);
+  return arena.lower_bound;
+}
+
+void EntryPlanner::place_temporaries() {
+  const std::map<Value, Lifetime> run = lifetimes(false);
+  live_bytes_.assign(static_cast<size_t>(graph_.size()) + 1, 0);
+  for (const auto& [value, lifetime] : run) {
+    (void)value;
+    for (int i = lifetime.first; i <= lifetime.last; ++i)
+      live_bytes_[static_cast<size_t>(i)] += lifetime.bytes;
+  }
+  int64_t lower_bound = place_in_arena(run, entry_.arena_bytes);
+  place_in_arena(lifetimes(true), shared_.program().prepare_arena_bytes);
   shared_.plan().memory.push_back({entry_.name, entry_.arena_bytes, lower_bound});
 }
 
@@ -230,7 +282,7 @@ std::vector<int64_t> EntryPlanner::in_place_operands(int i) const {
 }
 
 void EntryPlanner::emit_kernel(int i) {
-  if (is_empty(i)) return;
+  if (is_empty(i) || is_view(i)) return;
   std::vector<BufferForm> operands, results;
   std::string key;
   for (Value operand : node(i).operands) {
@@ -241,7 +293,10 @@ void EntryPlanner::emit_kernel(int i) {
     results.push_back(form({i, static_cast<int>(r)}));
   KernelRequest request =
       kernel_request(node(i), operands, results, in_place_operands(i), shared_.target());
+  const std::string schedule = request.schedule;
   std::string symbol = shared_.add_request(std::move(request));
+  // Kernels over vectors are alike for results of several shapes; their placements are not.
+  for (const BufferForm& result : results) key += " " + form_text(result);
   key = symbol + key;
 
   bool ships = false;  // read by the entry's own steps, so not in the arena
@@ -273,9 +328,11 @@ void EntryPlanner::emit_kernel(int i) {
     zero.boxes = std::move(boxes);
     zero.name = "zero halo";
     zero.location = node(i).location;
+    zero.live_bytes = live_bytes_[static_cast<size_t>(i)];
     steps.push_back(std::move(zero));
   }
   steps.push_back(kernel_step(i, symbol));
+  steps.back().schedule = schedule;
 }
 
 Step EntryPlanner::kernel_step(int i, const std::string& symbol) const {
@@ -283,6 +340,7 @@ Step EntryPlanner::kernel_step(int i, const std::string& symbol) const {
   step.kernel = symbol;
   step.name = kernel_name(node(i).attributes.graph("body"));
   step.location = node(i).location;
+  step.live_bytes = live_bytes_[static_cast<size_t>(i)];
   step.flops = node(i).op->flops(node(i), graph_.operand_types(node(i)));
   auto add = [&](Value value) {
     step.buffers.push_back(placements_.at(value).buffer);
@@ -301,6 +359,7 @@ void EntryPlanner::emit_final_copies() {
     copy.buffers = {placements_.at(value).buffer, buffer};
     copy.name = "copy";
     copy.location = graph_.node(value).location;
+    copy.live_bytes = live_bytes_.back();
     copy.bytes = 2 * graph_.type(value).bytes();
     entry_.steps.push_back(std::move(copy));
   }

@@ -7,6 +7,7 @@
 #include "codegen/plan/arena.h"
 #include "codegen/plan/buffer_form.h"
 #include "codegen/plan/planner.h"
+#include "passes/storage.h"
 
 namespace ag::plan {
 
@@ -56,11 +57,7 @@ class EntryPlanner {
   void run();
 
  private:
-  struct Temporary {  // a value in the arena, or in the arena of the prepare steps
-    Value value;
-    Lifetime lifetime;
-  };
-
+  void find_slices();
   void find_halos();
   void find_uses();
   void find_prepared();
@@ -68,6 +65,11 @@ class EntryPlanner {
   void place_outputs();
   void place_update(const Output& output);
   void place_temporaries();
+  // Lifetimes of the values in the arena, or in that of the prepare steps, by the value they are
+  // stored in.
+  std::map<Value, Lifetime> lifetimes(bool prepare) const;
+  int64_t place_in_arena(const std::map<Value, Lifetime>& lifetimes, int64_t& bytes);
+  // Gives the value, and all that is stored in it, their buffers.
   void place(Value value, Storage storage, int64_t offset, int tensor = -1);
   bool is_empty(int node) const;
   void emit_kernel(int node);
@@ -76,6 +78,9 @@ class EntryPlanner {
 
   const Node& node(int i) const { return graph_.node(i); }
   bool is_kernel(int i) const { return graph_.node(i).op->kind == OpKind::kernel; }
+  // Whether a kernel only says that values are stored in each other (passes/storage.h).
+  bool is_view(int i) const;
+  Value whole_of(Value value) const;
   BufferForm form(Value value) const;
   // Whether the new value may be written over the leaf's old one by its own kernel.
   bool can_overwrite(Value fresh, Value leaf) const;
@@ -84,7 +89,10 @@ class EntryPlanner {
   SharedPlan& shared_;
   const Graph& graph_;
   Entry entry_;
+  std::map<Value, StoredSlice> slices_;
+  std::map<Value, std::vector<Value>> parts_;  // stored in the value
   std::map<Value, Halo> halos_;
+  std::vector<int64_t> live_bytes_;  // of the arena while a node's kernel runs; then the outputs'
   std::map<Value, int> last_use_;
   std::vector<bool> is_prepare_;
   std::map<Value, bool> used_outside_prepare_;

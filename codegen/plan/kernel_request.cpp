@@ -18,7 +18,7 @@ bool is_dense(const BufferForm& form) {
   int64_t stride = 1;
   Shape extents = form.type.layout.physical_shape(form.type.shape);
   for (size_t d = extents.size(); d-- > 0;) {
-    if (form.strides[d] != stride) return false;
+    if (extents[d] != 1 && form.strides[d] != stride) return false;
     stride *= extents[d];
   }
   return !form.type.layout.has_padding(form.type.shape);
@@ -116,6 +116,16 @@ std::string kernel_name(const Graph& body) {
   }
   if (extra > 0) name += fmt::format("+{} more", extra);
   return name.empty() ? "copy" : name;
+}
+
+std::string form_text(const BufferForm& form) {
+  std::string halo;
+  bool any = false;
+  for (const BufferForm::Halo& axis : form.halo) {
+    halo += fmt::format("{}{}+{}", halo.empty() ? "" : ",", axis.low, axis.high);
+    any = any || axis.low != 0 || axis.high != 0;
+  }
+  return to_string(form.type) + (any ? " halo [" + halo + "]" : "");
 }
 
 }  // namespace ag::plan

@@ -1,6 +1,8 @@
 #include "codegen/schedule/algorithm_model.h"
 
+#include "codegen/schedule/caches.h"
 #include "codegen/schedule/conv_view.h"
+#include "ir/ops/leaf.h"
 #include "ir/ops/winograd.h"
 
 namespace ag {
@@ -8,8 +10,8 @@ namespace {
 
 // Vector multiply-adds a cycle, and the part of them that the kernels reach.
 constexpr double kPerCycle = 2, kDirectPart = 0.95, kWinogradPart = 0.85;
-// Weights beyond the second-level cache: bytes a cycle, and the part that nothing hides.
-constexpr double kNearWeights = 1 << 20, kWeightBytesPerCycle = 4, kExposed = 0.7;
+// Far weights: bytes a cycle, and the part that nothing hides.
+constexpr double kWeightBytesPerCycle = 4, kExposed = 0.7;
 // What must be gained for a less exact result.
 constexpr double kLeastGain = 1.1;
 
@@ -22,10 +24,11 @@ constexpr TileCost kTiles[] = {{2, 45, 30}, {4, 110, 85}};
 struct Work {
   double batch, inputs, outputs, height, width;
   double lanes;
+  bool cold;  // every layer's weights come from afar, because the network's others evict them
 
   double streaming(double weights) const {
     const double bytes = weights * inputs * outputs * 4;
-    return bytes > kNearWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
+    return cold || bytes > kFarWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
   }
   double direct() const {
     const double multiply_adds = 9 * batch * inputs * outputs * height * width / lanes;
@@ -41,6 +44,15 @@ struct Work {
   }
 };
 
+// Whether the weights are more than a third-level cache keeps for one network.
+bool is_large(const Graph& graph) {
+  int64_t bytes = 0;
+  for (Value leaf : graph.leaves(ops::parameter)) {
+    bytes += graph.type(leaf).count() * static_cast<int64_t>(size_of(graph.type(leaf).dtype));
+  }
+  return bytes > kCaches.third;
+}
+
 }  // namespace
 
 int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) const {
@@ -55,7 +67,8 @@ int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) c
                   whole(out[1]),
                   static_cast<double>(out[2]),
                   static_cast<double>(out[3]),
-                  static_cast<double>(lanes)};
+                  static_cast<double>(lanes),
+                  is_large(graph)};
   double least = work.direct() / kLeastGain;
   int64_t tile = 0;
   for (const TileCost& cost : kTiles) {

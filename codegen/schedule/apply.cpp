@@ -10,8 +10,10 @@ constexpr Row kCpuTemplates[] = {
     {"conv_backward_weights", conv_backward_weights},
     {"conv_depthwise_weights", conv_depthwise_weights},
     {"conv_direct", conv_direct},
+    {"conv_prologue", conv_prologue},
     {"conv_winograd", conv_winograd},
     {"matmul", matmul},
+    {"matvec", matvec},
     {"pointwise", pointwise},
     {"reduction", reduction},
 };

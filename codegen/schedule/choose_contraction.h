@@ -10,6 +10,9 @@ Schedule choose_conv(const KernelView& kernel);
 Schedule choose_depthwise(const ConvView& conv);
 Schedule choose_depthwise_weights(const ConvView& conv);
 Schedule choose_matmul(const KernelView& kernel);
+// A 1x1 convolution whose input the body computes, in blocks of channels.
+bool has_prologue(const ConvView& conv);
+Schedule choose_prologue(const ConvView& conv);
 Schedule choose_winograd(const KernelView& kernel);
 
 }  // namespace ag

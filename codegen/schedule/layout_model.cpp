@@ -1,6 +1,10 @@
 #include "codegen/schedule/layout_model.h"
 
+#include <algorithm>
+
 #include "codegen/schedule/conv_view.h"
+#include "codegen/schedule/matmul_view.h"
+#include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/kernel.h"
 #include "ir/ops/winograd.h"
@@ -55,12 +59,38 @@ LayoutDemands winograd_demands(const Graph& body, int lanes) {
   return demands;
 }
 
+// What a convolution computes its input from is stored as the input would be.
+void demand_of_prologue(const Graph& body, const Node& conv, const Layout& activation,
+                        LayoutDemands& demands) {
+  const std::vector<Value> leaves = body_leaves(body);
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    if (body.type(leaves[i]).shape == body.type(conv.operands[0]).shape)
+      demands.operands[i] = activation;
+  }
+}
+
+// The right operand of a product of many rows in panels of columns (MatmulView::wants_panels).
+LayoutDemands matmul_demands(const Graph& body, const Target& target) {
+  LayoutDemands demands;
+  demands.operands.resize(body_leaves(body).size());
+  demands.results.resize(body.outputs().size());
+  const Node* product = find_anchor(body, ops::matmul);
+  if (!product) return demands;
+  const MatmulView view = MatmulView::of(body, *product, target);
+  const int right = leaf_index(body, product->operands[1]);
+  if (right >= 0 && view.wants_panels()) {
+    demands.operands[right] = Layout({{0, 0}, {1, 0}, {0, view.lanes}});
+  }
+  return demands;
+}
+
 }  // namespace
 
 LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel_class) const {
   LayoutDemands demands;
   demands.operands.resize(body_leaves(body).size());
   demands.results.resize(body.outputs().size());
+  if (kernel_class == "matmul") return matmul_demands(body, target_);
   if (kernel_class == "winograd") return winograd_demands(body, target_.lanes(4));
   const Node* conv = kernel_class == "conv" ? find_anchor(body, ops::conv) : nullptr;
   if (!conv || conv->types[0].dtype != DType::f32) return demands;
@@ -95,6 +125,7 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
     return demands;
   }
   if (lhs_leaf >= 0) demands.operands[lhs_leaf] = activation(lhs);
+  if (lhs_leaf < 0) demand_of_prologue(body, *conv, activation(lhs), demands);
   if (plain) {
     int64_t output_block = channel_block(rhs[spec.dims.rhs_output], lanes);
     int64_t input_block = channel_block(rhs[spec.dims.rhs_input], lanes);
@@ -111,7 +142,9 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
 }
 
 bool CpuLayoutModel::follows(std::string_view kernel_class) const {
-  return kernel_class == "pointwise" || kernel_class == "reduction" || kernel_class == "window";
+  constexpr std::string_view kFollowing[] = {"pointwise", "reduction", "window", "concat", "slice"};
+  return std::find(std::begin(kFollowing), std::end(kFollowing), kernel_class) !=
+         std::end(kFollowing);
 }
 
 }  // namespace ag

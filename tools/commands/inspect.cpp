@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codegen/compile.h"
+#include "codegen/plan/copies.h"
 #include "frontend/analysis.h"
 #include "ir/print.h"
 #include "tools/command.h"
@@ -23,11 +24,17 @@ struct InspectOptions {
 };
 
 // What one call needs, as planned for the target.
-plan::EntryMemory memory_of(const Graph& graph, const std::string& target_name) {
+struct CallPlan {
+  plan::EntryMemory memory;
+  std::vector<plan::Copy> copies;
+};
+
+CallPlan plan_of(const Graph& graph, const std::string& target_name) {
   const Target& target = find_target(target_name);
   const Graph kernels = lower_to_kernels(graph, target);
   const plan::EntryGraph entries[] = {{"forward", &kernels}};
-  return plan::plan_program(graph.name(), target, entries).memory[0];
+  const plan::ProgramPlan plan = plan::plan_program(graph.name(), target, entries);
+  return {plan.memory[0], plan::copies_of(plan, plan.program.entries[0])};
 }
 
 std::string field_text(const LayerRow& row) {
@@ -38,7 +45,16 @@ std::string field_text(const LayerRow& row) {
   return text;
 }
 
-nlohmann::json json_of(const Analysis& analysis, const plan::EntryMemory& memory) {
+nlohmann::json json_of(const plan::Copy& copy) {
+  return {{"what", copy.what},          {"layer", copy.location.scope},
+          {"file", copy.location.file}, {"line", copy.location.line},
+          {"from", copy.from},          {"to", copy.to},
+          {"bytes", copy.bytes}};
+}
+
+nlohmann::json json_of(const Analysis& analysis, const CallPlan& plan) {
+  nlohmann::json copies = nlohmann::json::array();
+  for (const plan::Copy& copy : plan.copies) copies.push_back(json_of(copy));
   nlohmann::json layers = nlohmann::json::array();
   for (const LayerRow& row : analysis.layers) {
     layers.push_back({{"name", row.name},
@@ -51,12 +67,33 @@ nlohmann::json json_of(const Analysis& analysis, const plan::EntryMemory& memory
   return {{"name", analysis.name},
           {"parameters", analysis.parameters},
           {"macs", analysis.macs},
-          {"arena_bytes", memory.arena_bytes},
-          {"arena_lower_bound", memory.lower_bound},
+          {"arena_bytes", plan.memory.arena_bytes},
+          {"arena_lower_bound", plan.memory.lower_bound},
+          {"copies", copies},
           {"layers", layers}};
 }
 
-void print_table(const Analysis& analysis, const plan::EntryMemory& memory) {
+void print_plan(const CallPlan& plan) {
+  constexpr double kKiB = 1024;
+  fmt::print("arena: {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
+             static_cast<double>(plan.memory.arena_bytes) / kKiB,
+             static_cast<double>(plan.memory.lower_bound) / kKiB);
+  int64_t bytes = 0;
+  for (const plan::Copy& copy : plan.copies) bytes += copy.bytes;
+  if (plan.copies.empty()) {
+    fmt::print("copies and layout conversions in a call: none\n");
+    return;
+  }
+  fmt::print("copies and layout conversions in a call: {}, {:.1f} KiB read and written\n",
+             plan.copies.size(), static_cast<double>(bytes) / kKiB);
+  for (const plan::Copy& copy : plan.copies) {
+    fmt::print("  {:.1f} KiB  {}  {}{}\n", static_cast<double>(copy.bytes) / kKiB, copy.what,
+               copy.location.text(),
+               copy.from.empty() ? "" : fmt::format("  {} -> {}", copy.from, copy.to));
+  }
+}
+
+void print_table(const Analysis& analysis, const CallPlan& plan) {
   size_t name_width = 5, op_width = 2, output_width = 6;
   for (const LayerRow& row : analysis.layers) {
     name_width = std::max(name_width, row.name.size());
@@ -72,9 +109,7 @@ void print_table(const Analysis& analysis, const plan::EntryMemory& memory) {
   }
   fmt::print("\n{}: {} parameters, {:.3f} MMACs\n", analysis.name, analysis.parameters,
              static_cast<double>(analysis.macs) * 1e-6);
-  fmt::print("arena: {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
-             static_cast<double>(memory.arena_bytes) / 1024,
-             static_cast<double>(memory.lower_bound) / 1024);
+  print_plan(plan);
 }
 
 // A compiled library is what it is.
@@ -101,11 +136,11 @@ int run(const InspectOptions& options) {
     return kSuccess;
   }
   const Analysis analysis = analyse(network.graph);
-  const plan::EntryMemory memory = memory_of(network.graph, options.target);
+  const CallPlan plan = plan_of(network.graph, options.target);
   if (options.json)
-    fmt::print("{}\n", json_of(analysis, memory).dump(2));
+    fmt::print("{}\n", json_of(analysis, plan).dump(2));
   else
-    print_table(analysis, memory);
+    print_table(analysis, plan);
   return kSuccess;
 }
 
@@ -130,11 +165,11 @@ CommandAction add_options(CLI::App& command) {
 
 }  // namespace
 
-const Command inspect{"inspect", "layers, shapes, parameters, MACs, receptive fields, memory",
-                      add_options,
-                      "  argent inspect resnet20_cifar\n"
-                      "  argent inspect resnet18 --classes 10 --json\n"
-                      "  argent inspect net.cpp:make_net --graph\n"
-                      "  argent inspect net.so"};
+const Command inspect{
+    "inspect", "layers, shapes, parameters, MACs, receptive fields, memory, copies", add_options,
+    "  argent inspect resnet20_cifar\n"
+    "  argent inspect resnet18 --classes 10 --json\n"
+    "  argent inspect net.cpp:make_net --graph\n"
+    "  argent inspect net.so"};
 
 }  // namespace ag::commands

@@ -59,6 +59,7 @@ void contraction_plain(lower::Kernel& kernel, const Schedule& schedule) {
   for (lower::Contraction& contraction : kernel.contractions) {
     schedule_contraction(kernel, contraction, parallel);
     if (contraction.padded.defined()) contraction.padded.compute_root();
+    if (contraction.prologue.defined()) contraction.prologue.compute_root();
   }
   for (lower::Reduction& reduction : kernel.reductions) reduction.func.compute_root();
 }

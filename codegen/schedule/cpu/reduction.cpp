@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/loops.h"
+#include "ir/ops/view.h"
 
 namespace ag::schedule {
 namespace {
@@ -149,23 +151,46 @@ void schedule_columns(lower::Kernel& kernel, lower::Reduction& reduction, int ax
   schedule_sum_of_parts(func, parts, column, lanes, columns);
 }
 
-// A row reduction (the innermost axis vanishes): vectors along the row when it divides into them,
-// each lane summing its own share.
-void schedule_row(lower::Kernel& kernel, lower::Reduction& reduction) {
-  const Shape& shape = operand_shape(kernel, reduction);
-  int64_t extent = shape[reduction.axes.front()];
-  int lanes = vector_lanes(kernel.target, reduction.func.types(), extent);
-  while (lanes > 1 && extent % lanes != 0) lanes /= 2;
+// Where the steps of a row reduction are computed.
+using Place = std::function<void(Func)>;
+
+// Stores a Func of partial results with the lanes innermost, then the accumulators.
+void schedule_partial(Func& partial, const std::vector<Var>& innermost, const Place& place) {
+  std::vector<Var> storage = innermost;
+  for (const Var& variable : partial.args()) {
+    const bool inner = std::any_of(innermost.begin(), innermost.end(),
+                                   [&](const Var& v) { return v.name() == variable.name(); });
+    if (!inner) storage.push_back(variable);
+  }
+  if (storage.size() > 1) partial.reorder_storage(storage);
+  partial.vectorize(innermost[0]);
+  for (size_t i = 1; i < innermost.size(); ++i) partial.unroll(innermost[i]);
+  place(partial);
+}
+
+// A row reduction (the innermost axis vanishes): vectors along the row, several accumulators where
+// it is long, and at last one step across the lanes. A rest that fills no vector is masked.
+void schedule_row(const lower::Kernel& kernel, lower::Reduction& reduction, const Place& place) {
+  constexpr int kAccumulators = 4;
+  Func& func = reduction.func;
+  const int64_t extent = operand_shape(kernel, reduction)[reduction.axes.front()];
+  const int lanes = vector_lanes(kernel.target, func.types(), extent);
   if (lanes < 4 || is_arg(reduction)) return;
-  RVar outer("row_vectors"), inner("row_lane");
-  Var lane("lane");
-  reduction.func.update().split(reduction.variables.front(), outer, inner, lanes);
-  Func partial = reduction.func.update().rfactor(inner, lane);
-  reduction.lanes = partial;
-  partial.vectorize(lane);
-  std::vector<VarOrRVar> order{lane, outer};
+  const int accumulators = extent >= int64_t{2} * kAccumulators * lanes ? kAccumulators : 1;
+  RVar vectors("row_vectors"), within("row_within"), accumulator("row_accumulator"),
+      lane("row_lane");
+  Var lane_out("lane"), accumulator_out("accumulator");
+  func.update().split(reduction.variables.front(), vectors, within, lanes * accumulators);
+  func.update().split(within, accumulator, lane, lanes);
+  Func partial = func.update().rfactor({{lane, lane_out}, {accumulator, accumulator_out}});
+  schedule_partial(partial, {lane_out, accumulator_out}, place);
+  std::vector<VarOrRVar> order{lane_out, accumulator_out, vectors};
   for (size_t i = 1; i < reduction.variables.size(); ++i) order.push_back(reduction.variables[i]);
-  partial.update().reorder(order).vectorize(lane);
+  partial.update().reorder(order).vectorize(lane_out).unroll(accumulator_out);
+  Func lane_results = func.update().rfactor(lane, lane_out);
+  schedule_partial(lane_results, {lane_out}, place);
+  lane_results.update().reorder(lane_out, accumulator).vectorize(lane_out).unroll(accumulator);
+  if (func.types().size() == 1) func.update().atomic().vectorize(lane);
 }
 
 // Whether the reduction's result has one element per row of the kernel's results.
@@ -178,6 +203,37 @@ bool is_per_row(const lower::Kernel& kernel, const lower::Reduction& reduction) 
   return std::equal(kept.shape.begin(), kept.shape.end(), result.shape.begin());
 }
 
+// What is computed once a row: values of the elements that are reduced and used again, as softmax's
+// exponentials are, and values of whole rows.
+void schedule_row_values(lower::Kernel& kernel, const RowLoop& row) {
+  const Graph& body = kernel.body;
+  const Shape& shape = kernel.result_type(0).shape;
+  std::vector<int> uses(body.size(), 0);
+  std::vector<bool> reduced(body.size(), false), repeated(body.size(), false);
+  for (int i = 0; i < body.size(); ++i) {
+    for (Value operand : body.node(i).operands) {
+      ++uses[operand.node];
+      if (body.node(i).is(ops::broadcast)) repeated[operand.node] = true;
+    }
+  }
+  for (const lower::Reduction& item : kernel.reductions) {
+    for (int node : item.nodes) reduced[body.node(node).operands[0].node] = true;
+  }
+  for (int i = 0; i < body.size(); ++i) {
+    const Node& node = body.node(i);
+    if (!node.op->pointwise) continue;
+    const bool of_elements = node.types[0].shape == shape && reduced[i] && uses[i] > 1;
+    const bool of_row = repeated[i] && node.types[0].count() * shape.back() == element_count(shape);
+    if (!of_elements && !of_row) continue;
+    Func value = kernel.values[i][0];
+    value.compute_at(row.stage, row.loop);
+    if (!of_elements) continue;
+    const Var innermost = value.args()[0];
+    vectorise_kept(value, innermost, vector_lanes(kernel.target, value.types(), shape.back()),
+                   shape.back());
+  }
+}
+
 }  // namespace
 
 void reduction(lower::Kernel& kernel, const Schedule& schedule) {
@@ -185,6 +241,7 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
   join_results(kernel);
   RowLoop row;
   for (size_t i = 0; i < kernel.stages.size(); ++i) row = schedule_stage(kernel, i, parallel);
+  bool any_per_row = false;
   for (lower::Reduction& item : kernel.reductions) {
     const Shape& shape = operand_shape(kernel, item);
     int innermost = innermost_axis(kernel, shape);
@@ -192,17 +249,18 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
     bool standard =
         kernel.body.node(item.nodes[0]).operands.size() == 1;  // a reduction, not a contraction
     if (row.defined && is_per_row(kernel, item)) {
-      item.func.compute_at(row.stage, row.loop);
-      if (standard) schedule_row(kernel, item);
-      if (item.lanes.defined()) item.lanes.compute_at(row.stage, row.loop);
+      const Place per_row = [&](Func func) { func.compute_at(row.stage, row.loop); };
+      any_per_row = true;
+      per_row(item.func);
+      if (standard) schedule_row(kernel, item, per_row);
     } else if (standard && !vanishes && !shape.empty()) {
       schedule_columns(kernel, item, innermost, parallel);
     } else {
       item.func.compute_root();
-      if (standard) schedule_row(kernel, item);
-      if (item.lanes.defined()) item.lanes.compute_root();
+      if (standard) schedule_row(kernel, item, [](Func func) { func.compute_root(); });
     }
   }
+  if (any_per_row) schedule_row_values(kernel, row);
 }
 
 }  // namespace ag::schedule

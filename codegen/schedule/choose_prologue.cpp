@@ -1,0 +1,72 @@
+#include <algorithm>
+
+#include "codegen/schedule/choose_contraction.h"
+#include "codegen/schedule/register_tile.h"
+
+namespace ag {
+namespace {
+
+// The computed input of a task: a part of the second-level cache, beside a panel of weights.
+constexpr int64_t kInputBytes = 256 * 1024;
+constexpr int64_t kTasks = 4;
+
+struct Tile {
+  int64_t x = 1, y = 1, k = 1;
+  double cost = 1e30;
+};
+
+// Rows whose input is computed together: as many as the cache holds, but enough tasks.
+int64_t choose_rows(const ConvView& conv, const Tile& tile, bool parallel) {
+  const int64_t height = conv.result()[2], row_bytes = conv.extents.input * conv.result()[3] * 4;
+  int64_t rows = tile.y;
+  for (int64_t more : divisors(height, height)) {
+    const bool fits = more % tile.y == 0 && more * row_bytes <= kInputBytes;
+    const bool shared = !parallel || height / more * conv.result()[0] >= kTasks;
+    if (fits && shared) rows = std::max(rows, more);
+  }
+  return rows;
+}
+
+Tile choose_tile(const ConvView& conv, int64_t block) {
+  const int64_t width = conv.result()[3], vectors = conv.registers_of(block);
+  Tile best;
+  for (int64_t k : divisors((conv.extents.output + block - 1) / block, 4)) {
+    for (int64_t x = 1; x <= std::min<int64_t>(width, 32); ++x) {
+      for (int64_t y : divisors(conv.result()[2], 4)) {
+        TileStep step;
+        step.multiply_adds = step.accumulators = static_cast<double>(x * y * k * vectors);
+        step.vectors = static_cast<double>(k * vectors);
+        step.broadcasts = static_cast<double>(x * y);
+        step.used = used_part(width, x);
+        if (!fits_registers(conv.kernel.target, step.accumulators, step.vectors, false)) continue;
+        const double cost = cost_of(step);
+        if (cost < best.cost) best = {x, y, k, cost};
+      }
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+bool has_prologue(const ConvView& conv) {
+  const BufferForm* weights = conv.form(1);
+  if (conv.form(0) || !weights || conv.rank() != 4 || conv.spec.groups != 1) return false;
+  const int64_t block = weights->type.layout.block_of(conv.spec.dims.rhs_input);
+  return conv.spec.dims.lhs_channel == 1 && element_count(conv.extents.rhs) == 1 && block > 1 &&
+         conv.extents.input % block == 0 && conv.extents.input > block;
+}
+
+Schedule choose_prologue(const ConvView& conv) {
+  const Tile tile = choose_tile(conv, conv.kernel.results[0].type.layout.block_of(1));
+  const bool parallel = conv.flops() >= 2 * kTaskFlops;
+  return {"conv_prologue",
+          {{"tile_x", tile.x},
+           {"tile_y", tile.y},
+           {"tile_k", tile.k},
+           {"rows", choose_rows(conv, tile, parallel)},
+           {"unroll_epilogue", !is_costly_epilogue(conv.kernel.body)},
+           {"parallel", parallel}}};
+}
+
+}  // namespace ag

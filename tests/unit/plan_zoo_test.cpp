@@ -1,0 +1,83 @@
+// Plans of all networks of the zoo, without compiling a kernel: memory and copies.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "codegen/compile.h"
+#include "codegen/plan/arena.h"
+#include "codegen/plan/copies.h"
+#include "frontend/zoo/zoo.h"
+#include "train/training_step.h"
+
+using namespace ag;
+
+namespace {
+
+plan::ProgramPlan plan_of(const Graph& graph, const Target& target) {
+  const Graph kernels = lower_to_kernels(graph, target);
+  const plan::EntryGraph entry{"main", &kernels};
+  return plan::plan_program("network", target, {&entry, 1});
+}
+
+void check_memory(const plan::ProgramPlan& plan, double most) {
+  const plan::EntryMemory& memory = plan.memory[0];
+  CHECK(static_cast<double>(memory.arena_bytes) <= most * static_cast<double>(memory.lower_bound));
+}
+
+// Networks of which every layer reads and writes blocks of channels.
+bool is_free_of_copies(std::string_view name) {
+  constexpr std::string_view kFree[] = {"squeezenet", "densenet",  "googlenet", "inception",
+                                        "unet",       "resnet",    "resnext",   "mobilenet",
+                                        "regnet",     "efficient", "convnext",  "r3d"};
+  return std::any_of(std::begin(kFree), std::end(kFree),
+                     [&](std::string_view family) { return name.starts_with(family); });
+}
+
+}  // namespace
+
+TEST_CASE("networks of the zoo take at most a twentieth more memory than they must") {
+  for (const ZooEntry& entry : zoo_entries()) {
+    CAPTURE(std::string(entry.name));
+    const plan::ProgramPlan plan =
+        plan_of(zoo_model(entry.name).forward(), find_target("x86-64-v4"));
+    check_memory(plan, 1.05);
+    if (!is_free_of_copies(entry.name)) continue;
+    for (const plan::Copy& copy : plan::copies_of(plan, plan.program.entries[0])) {
+      INFO(copy.what << " at " << copy.location.text());
+      CHECK(copy.at_edge);
+    }
+  }
+}
+
+TEST_CASE("training steps take at most a quarter more memory than they must") {
+  for (const char* name : {"lenet5", "resnet20_cifar", "squeezenet1_1", "densenet121"}) {
+    CAPTURE(name);
+    const Graph step = training_step(zoo_model(name, 2), {}).graph;
+    check_memory(plan_of(step, find_target("x86-64-v3")), 1.25);
+  }
+}
+
+TEST_CASE("an arena's pieces that live together do not overlap") {
+  std::mt19937 random(1);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<plan::Lifetime> lifetimes;
+    for (int i = 0; i < 40; ++i) {
+      const int first = static_cast<int>(random() % 40);
+      const int64_t bytes = static_cast<int64_t>(random() % 9) * 100;
+      lifetimes.push_back({bytes, first, first + static_cast<int>(random() % 9)});
+    }
+    const plan::ArenaPlan arena = plan::plan_arena(lifetimes);
+    CHECK(arena.bytes >= arena.lower_bound);
+    for (size_t a = 0; a < lifetimes.size(); ++a) {
+      CHECK(arena.offsets[a] + lifetimes[a].bytes <= arena.bytes);
+      for (size_t b = 0; b < a; ++b) {
+        const bool together =
+            lifetimes[a].first <= lifetimes[b].last && lifetimes[b].first <= lifetimes[a].last;
+        const bool apart = arena.offsets[a] + lifetimes[a].bytes <= arena.offsets[b] ||
+                           arena.offsets[b] + lifetimes[b].bytes <= arena.offsets[a];
+        if (together && !apart) FAIL("round " << round << ": " << a << " and " << b);
+      }
+    }
+  }
+}
