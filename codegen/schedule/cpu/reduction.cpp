@@ -2,7 +2,8 @@
 //
 // A reduction whose result is indexed like the rows of the kernel's result (softmax: maximum, sum)
 // is computed per row. Others are computed at the root, in steps where the domain is large: partial
-// results over the outermost reduced axis in parallel, then groups of these, then their sum. The
+// results over the outermost reduced axis, then groups of these, then their sum, for one vector of
+// columns after the other; where there are few vectors, all partial results first, in parallel. The
 // partition depends on shapes alone, so results do not depend on the number of threads.
 //
 // Parameters: parallel (0 or 1).
@@ -25,6 +26,8 @@ using Halide::VarOrRVar;
 
 // Below this many elements a second step costs more than it saves.
 constexpr int64_t kTwoStepElements = 4096;
+// From so many vectors of columns these are the parallel tasks, each with its own parts.
+constexpr int64_t kColumnTasks = 8;
 // A single reduced axis is cut into parts of at most so many elements.
 constexpr int64_t kLongestChain = 128;
 
@@ -100,22 +103,24 @@ Parts find_parts(lower::Reduction& reduction, const Shape& shape) {
   return {part, outermost / share, {within}};
 }
 
-// Vectors of columns, the reduced loops outside them; returns the loop over vectors.
+// Vectors of columns, the reduced loops outside them, those over `parts` outermost; returns the
+// loop over vectors.
 Var schedule_column_sums(Func& sums, const Var& column, int lanes, int64_t columns,
-                         const std::vector<RVar>& reduced) {
+                         const std::vector<RVar>& reduced, const std::vector<Var>& parts = {}) {
   vectorise_kept(sums, column, lanes, columns);
   Var outer = vectorise_kept(sums.update(), column, lanes, columns);
   std::vector<VarOrRVar> order{Var("lane")};
   order.insert(order.end(), reduced.begin(), reduced.end());
   order.push_back(outer);
+  order.insert(order.end(), parts.begin(), parts.end());
   sums.update().reorder(order);
   return outer;
 }
 
 // The sum of the parts, in groups: rounding grows with the length of the last chain of additions,
-// while that of the parts themselves averages out.
-void schedule_sum_of_parts(Func& func, const Parts& parts, const Var& column, int lanes,
-                           int64_t columns) {
+// while that of the parts themselves averages out. Returns the loop over vectors of columns.
+Var schedule_sum_of_parts(Func& func, const Parts& parts, const Var& column, int lanes,
+                          int64_t columns) {
   int64_t most = static_cast<int64_t>(std::sqrt(static_cast<double>(parts.count)));
   int64_t size = divisor_up_to(parts.count, most);
   RVar group("group"), member("member");
@@ -125,6 +130,7 @@ void schedule_sum_of_parts(Func& func, const Parts& parts, const Var& column, in
   Var outer = schedule_column_sums(func, column, lanes, columns, {group});
   group_sum.compute_at(func, outer);
   schedule_column_sums(group_sum, column, lanes, columns, {member});
+  return outer;
 }
 
 // A column reduction (the innermost axis stays): vectors of columns, reduced loops outside them.
@@ -145,10 +151,22 @@ void schedule_columns(lower::Kernel& kernel, lower::Reduction& reduction, int ax
   Parts parts = find_parts(reduction, shape);
   Var part("part");
   Func partial = func.update().rfactor(parts.part, part);
+  // Sums of neighbouring parts do not wait for each other.
+  const Var together("together");
+  schedule_column_sums(partial, column, lanes, columns, parts.within, {part});
+  const int chains =
+      static_cast<int>(divisor_up_to(parts.count, std::min<int64_t>(parts.count, 4)));
+  std::vector<VarOrRVar> order{Var("lane"), together};
+  order.insert(order.end(), parts.within.begin(), parts.within.end());
+  partial.update().split(part, part, together, chains).reorder(order).unroll(together);
+  const Var outer = schedule_sum_of_parts(func, parts, column, lanes, columns);
+  if (columns / lanes >= kColumnTasks || !parallel) {
+    partial.compute_at(func, outer);
+    if (parallel) func.update().parallel(outer);
+    return;
+  }
   partial.compute_root();
-  schedule_column_sums(partial, column, lanes, columns, parts.within);
   if (parallel) partial.update().parallel(part);
-  schedule_sum_of_parts(func, parts, column, lanes, columns);
 }
 
 // Where the steps of a row reduction are computed.
