@@ -31,14 +31,14 @@ CompiledProgram compile_forward(const Model& model, bool winograd) {
   return compile_program(model, {.winograd = winograd});
 }
 
-CompiledProgram compile_step(const Model& model) {
+CompiledProgram compile_step(const Model& model, bool winograd) {
   TrainingStep step = training_step(model, {.optimizer = sgd(0.01, {.momentum = 0.9})});
   WeightMap values = model.weights();
   for (const Parameter& parameter : step.parameters) {
     if (!values.contains(parameter.name)) values[parameter.name] = draw(parameter, 0);
   }
   ProgramEntry entry{"step", step.graph};
-  return compile_graphs("step", {&entry, 1}, values);
+  return compile_graphs("step", {&entry, 1}, values, {.winograd = winograd});
 }
 
 // Smooth values in place of images, classes in turn in place of labels, 0.01 for the learning rate.
@@ -77,7 +77,7 @@ int serve(const std::string& mode, const std::string& network, int64_t batch, in
   model.initialize(1);
   auto start = std::chrono::steady_clock::now();
   CompiledProgram compiled =
-      mode == "train" ? compile_step(model) : compile_forward(model, winograd);
+      mode == "train" ? compile_step(model, winograd) : compile_forward(model, winograd);
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(threads);
   std::vector<Array> inputs;

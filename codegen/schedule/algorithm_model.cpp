@@ -12,6 +12,9 @@ namespace {
 constexpr double kPerCycle = 2, kDirectPart = 0.95, kWinogradPart = 0.85;
 // Far weights: bytes a cycle, and the part that nothing hides.
 constexpr double kWeightBytesPerCycle = 4, kExposed = 0.7;
+// Cycles that an element of transformed weights costs a run which transforms them: a product of
+// nine, written, read and written again in another layout.
+constexpr double kTransformed = 4;
 // What must be gained for a less exact result.
 constexpr double kLeastGain = 1.1;
 
@@ -34,6 +37,10 @@ struct Work {
     const double multiply_adds = 9 * batch * inputs * outputs * height * width / lanes;
     return multiply_adds / (kPerCycle * kDirectPart) + streaming(9);
   }
+  double transform(const TileCost& cost) const {
+    const auto patch = static_cast<double>(cost.tile + 2);
+    return kTransformed * patch * patch * inputs * outputs;
+  }
   double winograd(const TileCost& cost) const {
     const WinogradSpec spec{cost.tile, {0, 0}, {0, 0}};
     const double tiles = batch * static_cast<double>(spec.tiles(static_cast<int64_t>(height)) *
@@ -55,10 +62,11 @@ bool is_large(const Graph& graph) {
 
 }  // namespace
 
-int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) const {
+int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv,
+                                         bool prepared) const {
   const Shape &in = graph.type(conv.operands[0]).shape, &out = conv.types[0].shape;
   const int64_t lanes = target_.lanes(4);
-  if (in[1] < lanes || out[1] <= lanes) return 0;
+  if (in[1] < lanes || out[1] < lanes) return 0;
   auto whole = [&](int64_t channels) {
     return static_cast<double>((channels + lanes - 1) / lanes * lanes);
   };
@@ -72,7 +80,7 @@ int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) c
   double least = work.direct() / kLeastGain;
   int64_t tile = 0;
   for (const TileCost& cost : kTiles) {
-    const double cycles = work.winograd(cost);
+    const double cycles = work.winograd(cost) + (prepared ? 0 : work.transform(cost));
     if (cycles >= least) continue;
     least = cycles;
     tile = cost.tile;
