@@ -1,7 +1,6 @@
 // Which values are stored: the first step of fusion.
 
 #include <algorithm>
-#include <numeric>
 
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
@@ -14,6 +13,7 @@
 #include "ir/ops/window.h"
 #include "ir/ops/winograd.h"
 #include "passes/fusion_groups.h"
+#include "passes/fusion_rows.h"
 
 namespace ag {
 namespace {
@@ -156,7 +156,7 @@ class RootChooser {
     std::set<int> users;
     for (int user : uses_[i]) users.insert(groups_.roots[user].begin(), groups_.roots[user].end());
     bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty() ||
-                  is_stored_concat(graph_, i) || ends_rows(i) ||
+                  is_stored_concat(graph_, i) || rows_.ends_rows(i) ||
                   (is_constant_[i] && node.is(ops::transpose));
     if (!stored && role != FusionRole::generator) {
       stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
@@ -252,89 +252,11 @@ class RootChooser {
   // one, when such a value comes from a reduction of its rows.
   bool is_row_value(int i, int root) const {
     const int anchor = groups_.anchor[root];
-    if (!has_one_more_axis(root, graph_.node(i).types[0].shape) || !stays_in_rows(i, root)) {
+    if (!has_one_more_axis(root, graph_.node(i).types[0].shape) || !rows_.stays_in_rows(i, root)) {
       return false;
     }
     if (anchor >= 0) return fusion_role(graph_.node(anchor)) == FusionRole::reduction;
-    return comes_from_rows(i, root);
-  }
-
-  bool comes_from_rows(int i, int root) const {
-    const Node& node = graph_.node(i);
-    if (fusion_role(node) == FusionRole::reduction) return folds_rows(node, root);
-    if (!node.op->pointwise && !node.is(ops::reshape)) return false;
-    return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
-      return graph_.type(operand).count() == node.types[0].count() &&
-             comes_from_rows(operand.node, root);
-    });
-  }
-
-  // Whether a value reaches the root row by row: through elementwise ops and folds of rows,
-  // repeated along rows, but never moved to another row by a view.
-  bool stays_in_rows(int i, int root) const {
-    std::set<int> seen{i};
-    std::vector<int> work{i};
-    while (!work.empty()) {
-      const int from = work.back();
-      work.pop_back();
-      if (from == root) continue;
-      for (int user : uses_[from]) {
-        if (!is_live(user) || !seen.insert(user).second) continue;
-        if (!keeps_rows(graph_.node(user), root)) return false;
-        work.push_back(user);
-      }
-    }
-    return true;
-  }
-
-  bool keeps_rows(const Node& node, int root) const {
-    if (node.op->pointwise || folds_rows(node, root)) return true;
-    if (!node.is(ops::broadcast) && !node.is(ops::reshape)) return false;
-    const Shape& from = graph_.type(node.operands[0]).shape;
-    if (node.is(ops::broadcast)) {
-      Integers axes(from.size());
-      std::iota(axes.begin(), axes.end(), 0);
-      return node.attributes.integers("axes") == axes;
-    }
-    const Shape &to = node.types[0].shape, &less = from.size() < to.size() ? from : to,
-                &more = from.size() < to.size() ? to : from;
-    return more.size() == less.size() + 1 && more.back() == 1 &&
-           std::equal(less.begin(), less.end(), more.begin());
-  }
-
-  // Whether a value made of rows that are folded (a norm) is read through a view next: it ends a
-  // kernel by rows.
-  bool ends_rows(int i) const {
-    if (!graph_.node(i).op->pointwise) return false;
-    const bool moved = std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
-      return is_live(user) && fusion_role(graph_.node(user)) == FusionRole::view &&
-             !keeps_rows(graph_.node(user), i);
-    });
-    if (!moved) return false;
-    std::set<int> seen{i};
-    std::vector<int> work{i};
-    while (!work.empty()) {
-      const Node& node = graph_.node(work.back());
-      work.pop_back();
-      if (folds_rows(node, i)) return true;
-      if (!keeps_rows(node, i)) continue;
-      for (Value operand : node.operands) {
-        if (seen.insert(operand.node).second) work.push_back(operand.node);
-      }
-    }
-    return false;
-  }
-
-  // A sum or an extremum along the rows of what has the root's shape.
-  bool folds_rows(const Node& node, int root) const {
-    if (!node.is(ops::reduce_sum) && !node.is(ops::reduce_max) && !node.is(ops::reduce_min)) {
-      return false;
-    }
-    const Shape& from = graph_.type(node.operands[0]).shape;
-    const Shape& to = node.types[0].shape;
-    const bool rows =
-        from.size() == to.size() + 1 && std::equal(to.begin(), to.end(), from.begin());
-    return rows && from.back() <= kLongestRow && graph_.node(root).types[0].shape == from;
+    return rows_.comes_from_rows(i, root);
   }
 
   // A row value may keep an axis of extent 1 where the rows' elements were.
@@ -368,17 +290,16 @@ class RootChooser {
     if (!row_kernel || !folds) {
       return false;
     }
-    return (folds_rows(node, root) && stays_in_rows(i, root)) ||
+    return (rows_.folds_rows(node, root) && rows_.stays_in_rows(i, root)) ||
            (other < 0 && flows_unchanged(i, root));
   }
-
-  static constexpr int64_t kLongestRow = 16 * 1024;
 
   const Graph& graph_;
   std::vector<std::vector<int>> uses_;
   std::vector<bool> is_output_, is_constant_;
   std::vector<Closure> closures_;
   FusionGroups groups_;
+  RowFlow rows_{graph_, uses_, groups_};
 };
 
 }  // namespace

@@ -84,7 +84,7 @@ Expr cos_of(const Expr& x) {
 }
 
 // f32: x P(x²) / Q(x²) on [−4, 4], beyond which erf is ±1 in f32; the coefficients are Eigen's
-// (generic_fast_erf_float, B. Steiner). At most 3e-7 from erf.
+// (generic_fast_erf_float, B. Steiner). At most 3.3e-7 from erf.
 Expr erf_of(const Expr& x) {
   if (is_f32(x)) {
     const Expr near = Halide::clamp(x, -4.0f, 4.0f), z = near * near;

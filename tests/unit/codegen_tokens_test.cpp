@@ -23,10 +23,11 @@ namespace {
 
 // A network under construction.
 struct Network {
+  DType dtype = DType::f32;
   Graph graph{"g"};
 
   Tensor leaf(const OpDef& op, const std::string& name, Shape shape) {
-    return {graph, graph.add_leaf(op, name, f32(std::move(shape)), {})};
+    return {graph, graph.add_leaf(op, name, tensor_type(dtype, std::move(shape)), {})};
   }
   Tensor input(const std::string& name, Shape shape) {
     return leaf(ops::input, name, std::move(shape));
@@ -123,40 +124,52 @@ double error_of(const Array& got, const ReferenceTensor& want) {
   return worst / range;
 }
 
+// The network compiled against the interpreter, and with several threads against one.
+void check_network(const Case& test, DType dtype, double most_error) {
+  CAPTURE(test.name);
+  CAPTURE(name_of(dtype));
+  Network network{dtype};
+  test.build(network);
+  std::map<std::string, Array> weights;
+  std::vector<Array> inputs;
+  Bindings bindings;
+  for (int i = 0; i < network.graph.size(); ++i) {
+    const Node& node = network.graph.node(i);
+    if (!node.is(ops::input) && !node.is(ops::parameter)) continue;
+    const std::string name(network.graph.leaf_name({i, 0}));
+    const Array array = ramp(node.types[0], i);
+    bindings[name] = ReferenceTensor::from(array);
+    if (node.is(ops::input))
+      inputs.push_back(array);
+    else
+      weights[name] = array;
+  }
+  const ProgramEntry entry{"main", network.graph};
+  CompiledProgram compiled = compile_graphs("tokens", {&entry, 1}, weights, {});
+  CHECK(std::any_of(compiled.kernels.begin(), compiled.kernels.end(), [&](const auto& kernel) {
+    return kernel.request.schedule.starts_with(test.schedule);
+  }));
+  const auto program = LoadedProgram::in_memory(compiled.program);
+  ProgramInstance one = program->instance(1), two = program->instance(2),
+                  five = program->instance(5);
+  const Array first = one.run(0, inputs)[0];
+  CHECK(error_of(first, interpret(network.graph, bindings)[0]) <= most_error);
+  for (int run = 0; run < 5; ++run) {
+    CHECK(two.run(0, inputs)[0] == first);
+    CHECK(five.run(0, inputs)[0] == first);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("products and norms equal the interpreter, with any number of threads") {
+  for (const Case& test : kCases) check_network(test, DType::f32, 1e-5);
+}
+
+TEST_CASE("products and norms in other float types") {
   for (const Case& test : kCases) {
-    CAPTURE(test.name);
-    Network network;
-    test.build(network);
-    std::map<std::string, Array> weights;
-    std::vector<Array> inputs;
-    Bindings bindings;
-    for (int i = 0; i < network.graph.size(); ++i) {
-      const Node& node = network.graph.node(i);
-      if (!node.is(ops::input) && !node.is(ops::parameter)) continue;
-      const std::string name(network.graph.leaf_name({i, 0}));
-      const Array array = ramp(node.types[0], i);
-      bindings[name] = ReferenceTensor::from(array);
-      if (node.is(ops::input))
-        inputs.push_back(array);
-      else
-        weights[name] = array;
-    }
-    const ProgramEntry entry{"main", network.graph};
-    CompiledProgram compiled = compile_graphs("tokens", {&entry, 1}, weights, {});
-    CHECK(std::any_of(compiled.kernels.begin(), compiled.kernels.end(), [&](const auto& kernel) {
-      return kernel.request.schedule.starts_with(test.schedule);
-    }));
-    const auto program = LoadedProgram::in_memory(compiled.program);
-    ProgramInstance one = program->instance(1), two = program->instance(2),
-                    five = program->instance(5);
-    const Array first = one.run(0, inputs)[0];
-    CHECK(error_of(first, interpret(network.graph, bindings)[0]) <= 1e-5);
-    for (int run = 0; run < 5; ++run) {
-      CHECK(two.run(0, inputs)[0] == first);
-      CHECK(five.run(0, inputs)[0] == first);
-    }
+    check_network(test, DType::f64, 1e-12);
+    check_network(test, DType::f16, 4e-3);
+    check_network(test, DType::bf16, 3e-2);
   }
 }

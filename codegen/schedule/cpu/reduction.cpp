@@ -221,9 +221,13 @@ bool is_per_row(const lower::Kernel& kernel, const lower::Reduction& reduction) 
   return std::equal(kept.shape.begin(), kept.shape.end(), result.shape.begin());
 }
 
-// What is computed once a row: values of the elements that are reduced and used again, as softmax's
-// exponentials are, and values of whole rows.
-void schedule_row_values(lower::Kernel& kernel, const RowLoop& row) {
+// Values of the body that are computed once a row.
+struct RowValues {
+  std::vector<int> of_elements;  // reduced and used again, as softmax's exponentials are
+  std::vector<int> of_rows;      // one per row
+};
+
+RowValues find_row_values(const lower::Kernel& kernel) {
   const Graph& body = kernel.body;
   const Shape& shape = kernel.result_type(0).shape;
   std::vector<int> uses(body.size(), 0);
@@ -237,18 +241,42 @@ void schedule_row_values(lower::Kernel& kernel, const RowLoop& row) {
   for (const lower::Reduction& item : kernel.reductions) {
     for (int node : item.nodes) reduced[body.node(node).operands[0].node] = true;
   }
+  RowValues values;
   for (int i = 0; i < body.size(); ++i) {
-    const Node& node = body.node(i);
-    if (!node.op->pointwise) continue;
-    const bool of_elements = node.types[0].shape == shape && reduced[i] && uses[i] > 1;
-    const bool of_row = repeated[i] && node.types[0].count() * shape.back() == element_count(shape);
-    if (!of_elements && !of_row) continue;
+    const TensorType& type = body.node(i).types[0];
+    if (!body.node(i).op->pointwise) continue;
+    if (type.shape == shape && reduced[i] && uses[i] > 1) {
+      values.of_elements.push_back(i);
+    } else if (repeated[i] && type.count() * shape.back() == element_count(shape)) {
+      values.of_rows.push_back(i);
+    }
+  }
+  return values;
+}
+
+// Rows whose steps are computed together, so that one waits for its sums while the next is read: as
+// many as stay in the first-level cache. Their loop becomes the one to compute at.
+void group_rows(const lower::Kernel& kernel, RowLoop& row) {
+  constexpr int64_t kMostRows = 4, kMostElements = 2048;
+  const int64_t width = kernel.result_type(0).shape.back();
+  const int64_t rows = std::min({kMostRows, kMostElements / width, int64_t{row.extent} / 2});
+  const bool in_place = std::any_of(kernel.in_place.begin(), kernel.in_place.end(),
+                                    [](int64_t operand) { return operand >= 0; });
+  if (rows < 2 || in_place) return;
+  const Var group("group"), member("member");
+  row.stage.split(row.loop, group, member, static_cast<int>(rows),
+                  Halide::TailStrategy::ShiftInwards);
+  row.loop = group;
+}
+
+void schedule_row_values(lower::Kernel& kernel, const RowValues& values, const RowLoop& row) {
+  for (int i : values.of_rows) kernel.values[i][0].compute_at(row.stage, row.loop);
+  for (int i : values.of_elements) {
+    const int64_t width = kernel.result_type(0).shape.back();
     Func value = kernel.values[i][0];
     value.compute_at(row.stage, row.loop);
-    if (!of_elements) continue;
-    const Var innermost = value.args()[0];
-    vectorise_kept(value, innermost, vector_lanes(kernel.target, value.types(), shape.back()),
-                   shape.back());
+    vectorise_kept(value, value.args()[0], vector_lanes(kernel.target, value.types(), width),
+                   width);
   }
 }
 
@@ -259,7 +287,11 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
   join_results(kernel);
   RowLoop row;
   for (size_t i = 0; i < kernel.stages.size(); ++i) row = schedule_stage(kernel, i, parallel);
-  bool any_per_row = false;
+  const bool any_per_row =
+      row.defined && std::any_of(kernel.reductions.begin(), kernel.reductions.end(),
+                                 [&](const auto& item) { return is_per_row(kernel, item); });
+  const RowValues values = any_per_row ? find_row_values(kernel) : RowValues();
+  if (!values.of_elements.empty()) group_rows(kernel, row);
   for (lower::Reduction& item : kernel.reductions) {
     const Shape& shape = operand_shape(kernel, item);
     int innermost = innermost_axis(kernel, shape);
@@ -268,7 +300,6 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
         kernel.body.node(item.nodes[0]).operands.size() == 1;  // a reduction, not a contraction
     if (row.defined && is_per_row(kernel, item)) {
       const Place per_row = [&](Func func) { func.compute_at(row.stage, row.loop); };
-      any_per_row = true;
       per_row(item.func);
       if (standard) schedule_row(kernel, item, per_row);
     } else if (standard && !vanishes && !shape.empty()) {
@@ -278,7 +309,7 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
       if (standard) schedule_row(kernel, item, [](Func func) { func.compute_root(); });
     }
   }
-  if (any_per_row) schedule_row_values(kernel, row);
+  schedule_row_values(kernel, values, row);
 }
 
 }  // namespace ag::schedule
