@@ -29,7 +29,7 @@ void check_memory(const plan::ProgramPlan& plan, double most) {
 bool is_free_of_copies(std::string_view name) {
   constexpr std::string_view kFree[] = {"squeezenet", "densenet",  "googlenet", "inception",
                                         "unet",       "resnet",    "resnext",   "mobilenet",
-                                        "regnet",     "efficient", "convnext",  "r3d"};
+                                        "regnet",     "efficient", "r3d"};
   return std::any_of(std::begin(kFree), std::end(kFree),
                      [&](std::string_view family) { return name.starts_with(family); });
 }
