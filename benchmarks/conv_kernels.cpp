@@ -1,12 +1,16 @@
 // Convolution kernels by themselves, one thread, data in cache: ResNet-20's layers and ResNet-18's
-// 3x3 layers, forward and both backwards, with the default schedules. Each line gives the best of
-// many runs and its part of the FMA peak, which is measured between the runs.
+// 3x3 layers, forward and both backwards, with the default schedules.
 //
-//   taskset -c 0 conv_kernels [batch of the CIFAR layers, 8] [part of a kernel's name] [schedule]
+//   taskset -c 0 conv_kernels [batch of the CIFAR layers, 8] [part of a kernel's name] [schedule …]
 //
-// "512→512 @7 3x3 forward" is a name; with a schedule, that one is measured instead of the default.
+// "512→512 @7 3x3 forward" is a name; with schedules, those are measured instead of the default.
 // Backward weights are measured with four times that batch, ResNet-18's too: with one image, which
 // nobody trains with, reading and writing the gradient is most of the work.
+//
+// Kernels take turns, so that a noisy minute meets all of them. A turn is a run that is not timed,
+// which brings the data into cache, then bursts of multiply-adds as long as a run and timed runs of
+// the kernel, one after the other. Each line gives the best of the kernel's runs, its part of the
+// best burst beside it and, last, the median run's part.
 #include <fmt/format.h>
 #include <time.h>
 
@@ -107,21 +111,6 @@ double thread_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-double best_seconds(KernelRunner& kernel, FmaPeak& peak) {
-  constexpr double kEnough = 0.15;
-  constexpr int kLeast = 10;
-  double best = 1e9, spent = 0;
-  for (int run = 0; run < kLeast || spent < kEnough; ++run) {
-    if (run % 4 == 0) peak.burst();
-    const double start = thread_seconds();
-    kernel.run();
-    const double time = thread_seconds() - start;
-    best = std::min(best, time);
-    spent += time;
-  }
-  return best;
-}
-
 void fill_operands(KernelRunner& kernel, const Graph& body) {
   const std::vector<Value> leaves = body_leaves(body);
   for (size_t i = 0; i < leaves.size(); ++i) {
@@ -155,51 +144,113 @@ struct Kernel {
   std::string_view direction_name() const { return kDirectionNames[static_cast<int>(direction)]; }
 };
 
-// Which kernels, and how.
+// Which kernels, and how; without schedules the default.
 struct Wanted {
-  std::string name, schedule;
+  int64_t batch = 8;
+  std::string name;
+  std::vector<std::string> schedules;
 };
 
-void measure(int64_t batch, const Wanted& wanted) {
+// One kernel with one schedule, and its runs so far.
+class Measurement {
+ public:
+  Measurement(const Kernel& kernel, const KernelRequest& request, const std::string& object)
+      : kernel_(kernel), schedule_(request.schedule), runner_(request, object) {
+    fill_operands(runner_, kernel.body);
+  }
+
+  void turn() {
+    constexpr double kTurn = 0.01;  // seconds
+    runner_.run();
+    double spent = 0;
+    do {
+      peak_.burst(std::clamp(best(), 1e-4, 0.005));
+      const double start = thread_seconds();
+      runner_.run();
+      seconds_.push_back(thread_seconds() - start);
+      spent += seconds_.back();
+    } while (spent < kTurn);
+  }
+
+  void print() {
+    const Layer& l = kernel_.layer;
+    std::sort(seconds_.begin(), seconds_.end());
+    const double peak = peak_.gflops(), gflops = l.flops() / seconds_[0] * 1e-9;
+    const double median = l.flops() / seconds_[seconds_.size() / 2] * 1e-9;
+    fmt::print("| {} | {} | {} | {} | {:.3f} | {:.1f} | {:.1f} | {:.0f} % | {:.0f} % | `{}` |\n",
+               l.network, kernel_.layer_name(), l.batch, kernel_.direction_name(),
+               seconds_[0] * 1e3, gflops, peak, gflops / peak * 100, median / peak * 100,
+               schedule_);
+  }
+
+ private:
+  double best() const {
+    return seconds_.empty() ? 0 : *std::min_element(seconds_.begin(), seconds_.end());
+  }
+
+  const Kernel& kernel_;
+  std::string schedule_;
+  KernelRunner runner_;
+  FmaPeak peak_{1};
+  std::vector<double> seconds_;
+};
+
+std::vector<Kernel> wanted_kernels(const Wanted& wanted) {
   std::vector<Kernel> kernels;
-  std::vector<KernelRequest> requests;
-  for (const Layer& layer : layers(batch)) {
+  for (const Layer& layer : layers(wanted.batch)) {
     for (Direction direction :
          {Direction::forward, Direction::backward_data, Direction::backward_weights}) {
       if (layer.inputs == 3 && direction == Direction::backward_data) continue;  // never needed
       Layer shape = layer;
-      if (direction == Direction::backward_weights) shape.batch = 4 * batch;
+      if (direction == Direction::backward_weights) shape.batch = 4 * wanted.batch;
       Kernel kernel{shape, direction, body_of(shape, direction)};
       const std::string name = fmt::format("{} {}", kernel.layer_name(), kernel.direction_name());
-      if (name.find(wanted.name) == std::string::npos) continue;
-      requests.push_back(request_of(kernel.body, host_target()));
-      if (!wanted.schedule.empty()) requests.back().schedule = wanted.schedule;
-      kernels.push_back(std::move(kernel));
+      if (name.find(wanted.name) != std::string::npos) kernels.push_back(std::move(kernel));
+    }
+  }
+  return kernels;
+}
+
+void measure(const Wanted& wanted) {
+  constexpr int kTurns = 15;
+  const std::vector<Kernel> kernels = wanted_kernels(wanted);
+  std::vector<KernelRequest> requests;
+  std::vector<const Kernel*> kernel_of_request;
+  for (const Kernel& kernel : kernels) {
+    const KernelRequest request = request_of(kernel.body, host_target());
+    for (size_t i = 0; i < std::max<size_t>(wanted.schedules.size(), 1); ++i) {
+      requests.push_back(request);
+      if (!wanted.schedules.empty()) requests.back().schedule = wanted.schedules[i];
+      kernel_of_request.push_back(&kernel);
     }
   }
   const std::vector<KernelResult> results = compile_all(requests, WorkerPool::shared(), nullptr);
-  std::printf("| network | layer | batch | kernel | ms | GFLOP/s | of peak | schedule |\n");
-  std::printf("|---|---|---|---|---|---|---|---|\n");
-  for (size_t i = 0; i < kernels.size(); ++i) {
-    const Layer& l = kernels[i].layer;
-    KernelRunner runner(requests[i], results[i].object);
-    fill_operands(runner, kernels[i].body);
-    FmaPeak peak(1);
-    const double seconds = best_seconds(runner, peak), gflops = l.flops() / seconds * 1e-9;
-    fmt::print("| {} | {} | {} | {} | {:.3f} | {:.1f} | {:.0f} % | `{}` |\n", l.network,
-               kernels[i].layer_name(), l.batch, kernels[i].direction_name(), seconds * 1e3, gflops,
-               gflops / peak.gflops() * 100, requests[i].schedule);
-    std::fflush(stdout);
+  std::vector<std::unique_ptr<Measurement>> measurements;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    measurements.push_back(
+        std::make_unique<Measurement>(*kernel_of_request[i], requests[i], results[i].object));
   }
+  for (int turn = 0; turn < kTurns; ++turn) {
+    for (auto& measurement : measurements) measurement->turn();
+  }
+  fmt::print(
+      "| network | layer | batch | kernel | ms | GFLOP/s | FMA peak | best run | median run ");
+  fmt::print("| schedule |\n|---|---|---|---|---|---|---|---|---|---|\n");
+  for (auto& measurement : measurements) measurement->print();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    const int64_t batch = argc > 1 ? std::strtoll(argv[1], nullptr, 10) : 8;
-    if (batch < 1) throw CompileError(fmt::format("batch '{}' is no positive number", argv[1]));
-    measure(batch, {argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : ""});
+    Wanted wanted;
+    if (argc > 1) wanted.batch = std::strtoll(argv[1], nullptr, 10);
+    if (wanted.batch < 1) {
+      throw CompileError(fmt::format("batch '{}' is no positive number", argv[1]));
+    }
+    if (argc > 2) wanted.name = argv[2];
+    for (int i = 3; i < argc; ++i) wanted.schedules.emplace_back(argv[i]);
+    measure(wanted);
     return 0;
   } catch (const CompileError& error) {
     fmt::print(stderr, "{}\n", error.what());

@@ -108,11 +108,18 @@ CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> e
                                const std::map<std::string, Array>& weights,
                                const CompileSettings& settings) {
   const Target& target = find_target(settings.target);
-  std::vector<Graph> kernels;
+  std::vector<ProgramEntry> kernels;
   for (const ProgramEntry& entry : entries)
-    kernels.push_back(lower_to_kernels(entry.graph, target, settings.winograd));
+    kernels.push_back({entry.name, lower_to_kernels(entry.graph, target, settings.winograd)});
+  return compile_kernel_graphs(std::move(name), kernels, weights, settings);
+}
+
+CompiledProgram compile_kernel_graphs(std::string name, std::span<const ProgramEntry> entries,
+                                      const std::map<std::string, Array>& weights,
+                                      const CompileSettings& settings) {
+  const Target& target = find_target(settings.target);
   std::vector<plan::EntryGraph> graphs;
-  for (size_t i = 0; i < entries.size(); ++i) graphs.push_back({entries[i].name, &kernels[i]});
+  for (const ProgramEntry& entry : entries) graphs.push_back({entry.name, &entry.graph});
   plan::ProgramPlan plan = plan::plan_program(std::move(name), target, graphs);
   for (KernelRequest& request : plan.requests) request.explain = settings.explain;
 

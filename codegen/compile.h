@@ -24,8 +24,8 @@ struct CompileSettings {
   KernelCompiler* compiler = nullptr;  // null: the worker processes of this process
   bool use_cache = true;               // the kernel cache on disk
   bool explain = false;                // keep each kernel's loop nest
-  bool winograd = false;  // 3x3 convolutions of inference by Winograd's algorithm where it is
-                          // faster, with errors up to 1e-4 of a result's range
+  bool winograd = false;               // 3x3 convolutions by Winograd's algorithm where it is
+                                       // faster, with errors up to 1e-4 of a result's range
 };
 
 // What the compiler knows about a kernel it made.
@@ -56,5 +56,10 @@ Graph lower_to_kernels(const Graph& graph, const Target& target, bool winograd =
 CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,
                                const std::map<std::string, Array>& weights,
                                const CompileSettings& settings = {});
+
+// The same for graphs of kernels with layouts, as lower_to_kernels makes them.
+CompiledProgram compile_kernel_graphs(std::string name, std::span<const ProgramEntry> entries,
+                                      const std::map<std::string, Array>& weights,
+                                      const CompileSettings& settings = {});
 
 }  // namespace ag

@@ -21,7 +21,7 @@ struct CompileOptions {
   std::string name = {};            // of the library's functions; empty: from the file or model
   int threads = 1;                  // of a callable
   bool explain = false;             // keep the loop nests of the kernels
-  bool winograd = false;            // where it is faster: errors up to 1e-4 of a result's range
+  bool winograd = true;             // where it is faster: errors up to 1e-4 of a result's range
 };
 
 // The model's inference as a program with an entry point for each batch size. Throws CompileError

@@ -72,8 +72,9 @@ Graph choose_algorithms(const Graph& graph, const AlgorithmModel& model) {
   GraphCopy copy(graph);
   for (int i = 0; i < graph.size(); ++i) {
     const Node& node = graph.node(i);
-    const bool candidate = is_candidate(graph, node) && prepared[node.operands[1].node];
-    const int64_t tile = candidate ? model.winograd_tile(graph, node) : 0;
+    const int64_t tile = is_candidate(graph, node)
+                             ? model.winograd_tile(graph, node, prepared[node.operands[1].node])
+                             : 0;
     if (tile == 0) {
       copy.node(i);
       continue;

@@ -10,11 +10,13 @@ class AlgorithmModel {
  public:
   virtual ~AlgorithmModel() = default;
   // The tile of Winograd's algorithm (2 or 4) for a convolution it can compute, 0: another way.
-  virtual int64_t winograd_tile(const Graph& graph, const Node& conv) const = 0;
+  // The weights are transformed once, when they are `prepared`, or else in each run.
+  virtual int64_t winograd_tile(const Graph& graph, const Node& conv, bool prepared) const = 0;
 };
 
-// Replaces convolutions by winograd_conv where the model says so and the weights depend on leaves
-// that the graph does not update, so that `prepare` transforms them once.
+// Replaces convolutions by winograd_conv where the model says so. Weights that depend on leaves
+// alone which the graph does not update are transformed once, by `prepare`; those of a training
+// step in each run.
 //
 //   %1 = conv(%x, %w, padding=[1,1,1,1])
 // becomes

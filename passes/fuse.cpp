@@ -15,9 +15,12 @@
 //   - concats of whole blocks of channels and their operands are stored, so that the operands can
 //     be written in place (passes/storage);
 //   - an anchor joins the one root it flows into through elementwise ops of its own shape;
-//   - a reduction joins the root that has one more axis (softmax rows) or reduces the same operand;
+//   - a reduction joins the root that has one more axis (softmax rows, the two of a layer norm)
+//   where
+//     no view moves rows in between, or reduces the same operand;
 //   - elementwise ops and views join their users; with several users they are recomputed when that
-//     moves fewer bytes than storing them;
+//     moves fewer bytes than storing them; but what completes an anchor is stored in its place;
+//   - a transpose of what parameters alone give is stored: it is computed once;
 //   - values that a broadcast repeats are stored unless they are trivial.
 // Layouts and buffers are left to passes/layout and codegen/plan.
 

@@ -13,6 +13,7 @@
 #include "ir/ops/window.h"
 #include "ir/ops/winograd.h"
 #include "passes/fusion_groups.h"
+#include "passes/fusion_rows.h"
 
 namespace ag {
 namespace {
@@ -81,6 +82,7 @@ class RootChooser {
     is_output_.assign(graph.size(), false);
     for (const Output& output : graph.outputs()) is_output_[output.value.node] = true;
     size_closures();
+    find_constants();
   }
 
   FusionGroups run() {
@@ -124,6 +126,29 @@ class RootChooser {
     }
   }
 
+  // Values of parameters that this graph does not update: computed once, not once a run.
+  void find_constants() {
+    is_constant_.assign(graph_.size(), false);
+    std::set<std::string_view> updated;
+    for (const Output& output : graph_.outputs()) {
+      if (output.updates) updated.insert(output.name);
+    }
+    for (int i = 0; i < graph_.size(); ++i) {
+      const Node& node = graph_.node(i);
+      if (node.is(ops::parameter)) {
+        is_constant_[i] = !updated.contains(graph_.leaf_name({i, 0}));
+        continue;
+      }
+      bool any = false;
+      const bool all = std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+        any = any || is_constant_[operand.node];
+        return is_constant_[operand.node] ||
+               fusion_role(graph_.node(operand)) == FusionRole::generator;
+      });
+      is_constant_[i] = any && all;
+    }
+  }
+
   void decide(int i) {
     const Node& node = graph_.node(i);
     FusionRole role = fusion_role(node);
@@ -131,7 +156,8 @@ class RootChooser {
     std::set<int> users;
     for (int user : uses_[i]) users.insert(groups_.roots[user].begin(), groups_.roots[user].end());
     bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty() ||
-                  is_stored_concat(graph_, i);
+                  is_stored_concat(graph_, i) || rows_.ends_rows(i) ||
+                  (is_constant_[i] && node.is(ops::transpose));
     if (!stored && role != FusionRole::generator) {
       stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
     }
@@ -154,13 +180,16 @@ class RootChooser {
 
   bool is_live(int i) const { return !groups_.roots[i].empty(); }
 
-  // Anchors read stored operands, but for prologues; parts of a stored concat are written where
-  // they belong.
+  // Anchors read stored operands, but for prologues; so do reductions where finding an element
+  // takes tests (concat), since they and what follows them read it several times. Parts of a stored
+  // concat are written where they belong.
   bool wanted_in_memory(int i) const {
+    const bool tests = graph_.node(i).is(ops::concat);
     return std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
-      return is_live(user) &&
-             ((fusion_role(graph_.node(user)) == FusionRole::anchor && !is_prologue(i, user)) ||
-              is_stored_concat(graph_, user));
+      if (!is_live(user)) return false;
+      const FusionRole role = fusion_role(graph_.node(user));
+      return (role == FusionRole::anchor && !is_prologue(i, user)) ||
+             (tests && role == FusionRole::reduction) || is_stored_concat(graph_, user);
     });
   }
 
@@ -181,8 +210,23 @@ class RootChooser {
     if (role == FusionRole::anchor || role == FusionRole::reduction) return false;
     const Closure& closure = closures_[i];
     int k = static_cast<int>(users.size()), m = static_cast<int>(closure.reads.size());
-    if (repeated_by_broadcast(i)) return false;
+    if (repeated_by_broadcast(i) || completes_anchor(i)) return false;
     return !closure.expensive && closure.operations <= kMostRecomputedOps && k * m <= m + 1 + k;
+  }
+
+  // Whether elementwise ops of one shape lead from an anchor to this value and to nothing else: the
+  // anchor's kernel stores it in the place of the anchor's own result.
+  bool completes_anchor(int i) const {
+    const Node& node = graph_.node(i);
+    if (!node.op->pointwise) return false;
+    return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+      const Node& source = graph_.node(operand);
+      const std::vector<int>& uses = uses_[operand.node];
+      const bool only_here =
+          std::all_of(uses.begin(), uses.end(), [&](int use) { return use == i; });
+      if (source.types[0].shape != node.types[0].shape || !only_here) return false;
+      return fusion_role(source) == FusionRole::anchor || completes_anchor(operand.node);
+    });
   }
 
   bool joins(int i, int root, FusionRole role) const {
@@ -204,10 +248,15 @@ class RootChooser {
     });
   }
 
-  // A row kernel computes values with one element per row once a row.
+  // A row kernel computes values with one element per row once a row; a kernel is one, or becomes
+  // one, when such a value comes from a reduction of its rows.
   bool is_row_value(int i, int root) const {
-    return groups_.anchor[root] >= 0 && has_one_more_axis(root, graph_.node(i).types[0].shape) &&
-           fusion_role(graph_.node(groups_.anchor[root])) == FusionRole::reduction;
+    const int anchor = groups_.anchor[root];
+    if (!has_one_more_axis(root, graph_.node(i).types[0].shape) || !rows_.stays_in_rows(i, root)) {
+      return false;
+    }
+    if (anchor >= 0) return fusion_role(graph_.node(anchor)) == FusionRole::reduction;
+    return rows_.comes_from_rows(i, root);
   }
 
   // A row value may keep an axis of extent 1 where the rows' elements were.
@@ -241,21 +290,16 @@ class RootChooser {
     if (!row_kernel || !folds) {
       return false;
     }
-    const Shape& from = graph_.type(node.operands[0]).shape;
-    const Shape& to = node.types[0].shape;
-    bool rows = from.size() == to.size() + 1 && std::equal(to.begin(), to.end(), from.begin());
-    bool elementwise_tail = flows_unchanged(i, root);
-    return (rows && from.back() <= kLongestRow && graph_.node(root).types[0].shape == from) ||
-           (other < 0 && elementwise_tail);
+    return (rows_.folds_rows(node, root) && rows_.stays_in_rows(i, root)) ||
+           (other < 0 && flows_unchanged(i, root));
   }
-
-  static constexpr int64_t kLongestRow = 16 * 1024;
 
   const Graph& graph_;
   std::vector<std::vector<int>> uses_;
-  std::vector<bool> is_output_;
+  std::vector<bool> is_output_, is_constant_;
   std::vector<Closure> closures_;
   FusionGroups groups_;
+  RowFlow rows_{graph_, uses_, groups_};
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 // simplify: local rewriting
 //
 // Applies the rules of passes/rules/ (arithmetic with 0 and 1, views of views, sums of broadcasts,
-// padding and transposes into contractions, known values) until none applies; each is a named row
-// with its side condition. What is no longer used goes away.
+// matrices that stay matrices, padding and transposes into contractions, known values) until none
+// applies; each is a named row with its side condition. What is no longer used goes away.
 //
 //   %1: f32[4] = full(value=1)
 //   %2: f32[4] = multiply(%x, %1)                      %1: f32[4] = relu(%x)
@@ -23,7 +23,7 @@ namespace {
 std::vector<Rule> all_rules() {
   std::vector<Rule> rules;
   for (auto family :
-       {constant_rules, algebra_rules, view_rules, reduction_rules, contraction_rules}) {
+       {constant_rules, algebra_rules, view_rules, row_rules, reduction_rules, contraction_rules}) {
     for (Rule& rule : family()) rules.push_back(std::move(rule));
   }
   return rules;

@@ -16,8 +16,9 @@
  * has nothing plainer does not open.
  *
  * Every call checks what it is given and returns a code; argent_message(instance) is the reason in
- * words. Different instances may run at the same time in different threads; one instance may not.
- * A run allocates nothing. */
+ * words. Different instances may run at the same time in different threads; one instance may not:
+ * the second call is refused with ARGENT_BUSY, and the first goes on undisturbed. A run allocates
+ * nothing. */
 #ifndef ARGENT_ABI_H
 #define ARGENT_ABI_H
 
@@ -43,7 +44,7 @@ typedef enum argent_status {
   ARGENT_UNSUPPORTED_CPU = 7, /* this machine lacks instructions of the library's every level */
   ARGENT_UNSUPPORTED = 8,     /* this library was not compiled to do that */
   ARGENT_STALE = 9,           /* parameters were set and argent_prepare was not called */
-  ARGENT_BUSY = 10,           /* the instance is running, or the network still has instances */
+  ARGENT_BUSY = 10, /* the instance is running in another thread, or the network has instances */
   ARGENT_KERNEL_FAILED = 11,
   ARGENT_BAD_VERSION = 12 /* library and caller speak different versions of this ABI */
 } argent_status;
@@ -122,6 +123,30 @@ typedef struct argent_step_time {
   uint64_t total_ns;
 } argent_step_time;
 
+/* More about a step. */
+typedef struct argent_step_detail {
+  const char* schedule; /* of its kernel: "conv_direct{tile_k=2,tile_x=14}"; empty: a routine */
+  uint64_t live_bytes;  /* of the arena: what holds values while the step runs */
+} argent_step_detail;
+
+/* What one thread did from begin_ns to end_ns (CLOCK_MONOTONIC): a step, or tasks of the parallel
+ * loops of one, which lie within the step's own event. */
+typedef struct argent_trace_event {
+  uint64_t begin_ns;
+  uint64_t end_ns;
+  uint32_t step;   /* of the entry that runs */
+  uint32_t thread; /* 0: the caller's */
+  uint32_t tasks;  /* how many, one after another; 0: the whole step */
+  uint32_t reserved;
+} argent_trace_event;
+
+/* The caller's room for events. */
+typedef struct argent_trace_room {
+  argent_trace_event* events;
+  uint64_t capacity;
+  uint64_t count; /* of the events so far; those beyond the capacity were not kept */
+} argent_trace_room;
+
 /* Why a call without an instance failed. */
 typedef struct argent_error {
   int32_t code; /* argent_status */
@@ -168,6 +193,9 @@ struct argent_library {
   int (*profile)(argent_instance*, int enabled);
   int (*step_times)(argent_instance*, uint32_t entry, argent_step_time* times, uint32_t count);
   const char* (*message)(const argent_instance*);
+  /* Of the steps of all entries, one entry after the other. */
+  const argent_step_detail* step_details;
+  int (*trace)(argent_instance*, argent_trace_room*);
 };
 
 /* Opens a library: checks ABI version and CPU, prepares the weights. NULL and *error (which may be
@@ -246,7 +274,16 @@ static inline int argent_step_times(argent_instance* instance, uint32_t entry,
   return instance->library->step_times(instance, entry, times, count);
 }
 
-/* The reason of the instance's last error, in words; never null. */
+/* Appends what each thread does in the next runs to `room`, which must outlive them; null stops
+ * that. Each task costs two readings of the clock. */
+static inline int argent_trace(argent_instance* instance, argent_trace_room* room) {
+  if (!instance) return ARGENT_BAD_ARGUMENT;
+  if (instance->library->struct_bytes < sizeof(argent_library)) return ARGENT_UNSUPPORTED;
+  return instance->library->trace(instance, room);
+}
+
+/* The reason of the instance's last error, in words; never null. ARGENT_BUSY leaves no message: the
+ * place belongs to the call that is running. */
 static inline const char* argent_message(const argent_instance* instance) {
   return instance ? instance->library->message(instance) : "the instance is null";
 }

@@ -55,7 +55,8 @@ int halide_do_par_for(void* user_context, halide_task_t task, int min, int size,
   const PoolFunctions& pool = thread_pool();
   if (!instance.team) instance.team = pool.borrow(instance.threads - 1);
   worker.in_task = true;
-  const int result = pool.run(instance.team, {task, instance.contexts, closure, min, size});
+  const Loop loop = {task, instance.contexts, closure, min, size};
+  const int result = instance.trace ? run_traced(instance, loop) : pool.run(instance.team, loop);
   worker.in_task = false;
   return result;
 }

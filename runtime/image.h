@@ -126,6 +126,7 @@ int argent_rt_set_threads(argent_instance* instance, uint32_t threads);
 int argent_rt_profile(argent_instance* instance, int enabled);
 int argent_rt_step_times(argent_instance* instance, uint32_t entry, argent_step_time* times,
                          uint32_t count);
+int argent_rt_trace(argent_instance* instance, argent_trace_room* room);
 const char* argent_rt_message(const argent_instance* instance);
 
 void argent_rt_step_done(ag::rt::Profile* profile, uint32_t step);

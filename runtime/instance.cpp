@@ -110,6 +110,11 @@ int create(Network& network, uint32_t threads, Instance** result, char* message)
   return ARGENT_OK;
 }
 
+void begin_trace(Instance& instance) {
+  instance.trace_step = 0;
+  for (uint32_t i = 0; i < instance.threads; ++i) instance.workers[i].event = nullptr;
+}
+
 const char* or_empty(const char* text) { return text ? text : ""; }
 
 int report_failure(Instance& instance, const argent_entry_info& entry, uint32_t step) {
@@ -137,10 +142,12 @@ int run_entry(Instance& instance, uint32_t index, const argent_tensor* inputs,
   }
   instance.message[0] = 0;
   instance.failed.store(false, std::memory_order_relaxed);
-  Profile profile = {};
-  if (instance.profiling) profile = {now_ns(), instance.step_times + entry.first_step};
-  const int32_t failed =
-      entry.run(instance.workers, instance.buffers, instance.profiling ? &profile : nullptr);
+  Profile profile = {0, nullptr, &instance};
+  if (instance.profiling) profile.times = instance.step_times + entry.first_step;
+  const bool timed = instance.profiling || instance.trace;
+  if (instance.trace) begin_trace(instance);
+  if (timed) profile.last_ns = now_ns();
+  const int32_t failed = entry.run(instance.workers, instance.buffers, timed ? &profile : nullptr);
   if (instance.team) {
     thread_pool().give_back(instance.team);
     instance.team = nullptr;
@@ -258,9 +265,12 @@ const char* argent_rt_message(const argent_instance* instance) {
 
 void argent_rt_step_done(Profile* profile, uint32_t step) {
   const uint64_t now = now_ns(), elapsed = now - profile->last_ns;
-  argent_step_time& time = profile->times[step];
-  ++time.runs;
-  time.total_ns += elapsed;
-  if (elapsed < time.minimum_ns) time.minimum_ns = elapsed;
+  if (profile->instance->trace) trace_step(*profile->instance, step, profile->last_ns, now);
+  if (profile->times) {
+    argent_step_time& time = profile->times[step];
+    ++time.runs;
+    time.total_ns += elapsed;
+    if (elapsed < time.minimum_ns) time.minimum_ns = elapsed;
+  }
   profile->last_ns = now;
 }

@@ -26,7 +26,8 @@ struct Worker {
   uint8_t* scratch;
   uint8_t* scratch_top;
   uint8_t* scratch_end;
-  void* last;  // the topmost block of the scratch region
+  void* last;                 // the topmost block of the scratch region
+  argent_trace_event* event;  // its last tasks in a traced run; null: none yet
 };
 
 struct Network : argent_network {
@@ -37,9 +38,11 @@ struct Network : argent_network {
   uint8_t* prepared;        // null: those of the image
 };
 
+// Of a run whose steps are timed.
 struct Profile {
   uint64_t last_ns;
-  argent_step_time* times;  // of the running entry's steps
+  argent_step_time* times;  // of the running entry's steps; null: only traced
+  Instance* instance;
 };
 
 struct Instance : argent_instance {
@@ -56,6 +59,8 @@ struct Instance : argent_instance {
   bool pool_reserved;
   bool profiling;
   argent_step_time* step_times;  // of all entries; null until profiled
+  argent_trace_room* trace;      // null: not traced
+  uint32_t trace_step;           // the step that runs
   std::atomic<bool> running;
   std::atomic<bool> failed;                 // a kernel has left its message
   std::atomic<uint64_t> scratch_overflows;  // allocations that did not fit the scratch region
@@ -99,6 +104,11 @@ const uint8_t* prepared_of(const Network& network);
 
 // Fills network.prepared from the parameters.
 int prepare_network(Network& network, char* message);
+
+// An event of a traced run.
+void trace_step(Instance& instance, uint32_t step, uint64_t begin_ns, uint64_t end_ns);
+// The loop on the instance's team, each thread's tasks recorded.
+int run_traced(Instance& instance, const Loop& loop);
 
 // Scratch regions and workers for `threads` threads.
 bool allocate_workers(Instance& instance, uint32_t threads);

@@ -1,7 +1,8 @@
 #include "tools/fma_peak.h"
 
+#include <time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -97,30 +98,43 @@ const Level& level() {
 
 #endif
 
-// GFLOP/s of this thread over one burst.
-double thread_burst() {
-  constexpr int64_t kIterations = 100'000;
-  const auto start = std::chrono::steady_clock::now();
-  volatile float kept = level().chains(kIterations);
-  const std::chrono::duration<double, std::nano> time = std::chrono::steady_clock::now() - start;
+double seconds_of(clockid_t clock) {
+  timespec time;
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// Flops of one iteration of the chains, all multiply-adds.
+double flops_of_iteration() { return 2.0 * kChains * level().lanes; }
+
+// FLOP/s of this thread over one burst.
+double thread_burst(int64_t iterations, clockid_t clock) {
+  const double start = seconds_of(clock);
+  volatile float kept = level().chains(iterations);
+  const double time = seconds_of(clock) - start;
   static_cast<void>(kept);
-  return 2.0 * kIterations * kChains * level().lanes / time.count();
+  return static_cast<double>(iterations) * flops_of_iteration() / time;
 }
 
 }  // namespace
 
 FmaPeak::FmaPeak(int threads) : threads_(threads) {}
 
-void FmaPeak::burst() {
+void FmaPeak::burst(double seconds) {
+  constexpr double kLeast = 1e-4, kGuess = 1e11;  // FLOP/s of a thread, before the first burst
+  const double rate = best_ > 0 ? best_ * 1e9 / threads_ : kGuess;
+  const auto iterations =
+      static_cast<int64_t>(std::max(seconds, kLeast) * rate / flops_of_iteration());
+  const clockid_t clock = threads_ == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
   std::vector<double> rates(static_cast<size_t>(threads_));
   std::vector<std::thread> others;
   for (size_t i = 1; i < rates.size(); ++i)
-    others.emplace_back([&rates, i] { rates[i] = thread_burst(); });
-  rates[0] = thread_burst();
+    others.emplace_back([&, i] { rates[i] = thread_burst(iterations, clock); });
+  rates[0] = thread_burst(iterations, clock);
   for (std::thread& other : others) other.join();
   double sum = 0;
   for (double rate : rates) sum += rate;
-  best_ = std::max(best_, sum);
+  best_ = std::max(best_, sum * 1e-9);
 }
 
 std::string_view FmaPeak::instructions() { return level().name; }

@@ -12,9 +12,11 @@ class FmaPeak {
   // `threads` of them work at the same time.
   explicit FmaPeak(int threads);
 
-  // One burst of about a fifth of a millisecond. Call it between the runs of what is measured, so
-  // that both meet the same clock.
-  void burst();
+  // One burst, of about this long where it is more than a tenth of a millisecond. Call it between
+  // the runs of what is measured, so that both meet the same clock; a burst as long as a run meets
+  // the same interruptions too. The bursts of one thread are timed on the processor: other
+  // programs' turns do not count.
+  void burst(double seconds = 2e-4);
 
   double gflops() const { return best_; }  // of the best burst so far, of all threads
   static std::string_view instructions();  // "AVX-512"

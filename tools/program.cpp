@@ -92,7 +92,7 @@ void add_options(CLI::App& command, ProgramOptions& options, const char* model) 
   command.add_flag("--no-cache", options.no_cache, "compiles every kernel anew");
   command
       .add_option("--winograd", options.winograd,
-                  "Winograd's algorithm for 3x3 convolutions where it is faster: on, off (off)")
+                  "Winograd's algorithm for 3x3 convolutions where it is faster: on, off (on)")
       ->check(CLI::IsMember({"on", "off"}));
 }
 
@@ -100,7 +100,7 @@ void add_options(CLI::App& command, ProgramOptions& options, const char* model) 
 void check_library_options(const ProgramOptions& options) {
   const bool none = options.batch.empty() && options.target == "host" && !options.network.seed &&
                     options.network.classes == 0 && options.network.shape.empty() &&
-                    !options.no_cache && !options.uses_winograd();
+                    !options.no_cache && options.uses_winograd();
   if (none) return;
   throw CompileError(fmt::format("{} is compiled: its batch, target, classes, input shape and seed "
                                  "are what they are",

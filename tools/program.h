@@ -19,7 +19,7 @@ struct ProgramOptions {
   std::vector<int64_t> batch;  // one entry each; empty: the network's own
   std::string target = "host";
   bool no_cache = false;
-  std::string winograd = "off";  // or "on"
+  std::string winograd = "on";  // or "off"
 
   bool uses_winograd() const { return winograd == "on"; }
 };

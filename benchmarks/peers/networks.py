@@ -88,6 +88,11 @@ NETWORKS = {
 }
 QUICK = ["lenet5", "resnet20_cifar", "resnet18", "mobilenet_v2", "resnet50"]
 
+# Training steps, NETWORK[@EXTENT]: batch.
+STEPS = {"resnet20_cifar": 128, "resnet18_cifar": 128, "mobilenet_v2@96": 16, "deit_tiny": 16,
+         "unet@128": 2, "lenet5": 64}
+QUICK_STEPS = {"resnet20_cifar": 128}
+
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -107,10 +112,20 @@ def randomise(model, image):
             model(torch.randn(4, *image))
 
 
+def find(name):
+    """The network NAME, or NAME@EXTENT with that extent of its input's spatial axes."""
+    name, _, extent = name.partition("@")
+    network = NETWORKS[name]
+    if not extent:
+        return network
+    channels, *spatial = network.image
+    return Network(network.make, (channels, *[int(extent)] * len(spatial)))
+
+
 def build(name, seed=0):
     """The module in evaluation mode, always with the same weights."""
     torch.manual_seed(seed)
-    network = NETWORKS[name]
+    network = find(name)
     model = network.make()
     randomise(model, network.image)
     return model.eval()
@@ -118,4 +133,4 @@ def build(name, seed=0):
 
 def example(name, batch):
     """An input of f32[batch, channels, ...]."""
-    return torch.randn(batch, *NETWORKS[name].image, generator=torch.Generator().manual_seed(1))
+    return torch.randn(batch, *find(name).image, generator=torch.Generator().manual_seed(1))

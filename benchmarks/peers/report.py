@@ -1,78 +1,160 @@
-"""The table and the chart of a comparison."""
-import json
+"""The tables and the chart of a comparison."""
 import math
 import re
-import subprocess
 
-TITLES = {"argent": "Argent", "ort": "ONNX Runtime", "openvino": "OpenVINO", "torch": "PyTorch",
-          "torch-cl": "PyTorch channels-last", "torch-compile": "torch.compile"}
-
-
-def zoo_macs(program):
-    """Multiply-adds of one image for each network of the zoo."""
-    listing = subprocess.run([program, "zoo", "--json"], check=True, stdout=subprocess.PIPE)
-    return {network["name"]: network["macs"] for network in json.loads(listing.stdout)}
+TITLES = {"argent": "Argent", "argent-direct": "Argent without Winograd", "ort": "ONNX Runtime",
+          "openvino": "OpenVINO", "torch": "PyTorch", "torch-cl": "PyTorch channels-last",
+          "torch-compile": "torch.compile"}
+CHART = "docs/peers.svg"
+PAGE = "docs/peers.md"
 
 
 def title(engine):
     return TITLES[engine.removeprefix("step-")]
 
 
-def summary(row, macs):
+def is_ours(engine):
+    return engine.removeprefix("step-").startswith("argent")
+
+
+def summary(row):
     """What a row says: our time, the fastest peer and its time, speed-up, share of the peak."""
-    ours = next(name for name in row["engines"] if name.endswith("argent"))
-    peers = {name: about["min_ms"] for name, about in row["engines"].items() if name != ours}
+    ours = next(iter(row["engines"]))
+    peers = {name: about["min_ms"] for name, about in row["engines"].items() if not is_ours(name)}
     fastest = min(peers, key=peers.get)
     time = row["engines"][ours]["min_ms"]
-    # A step computes each product three times: forward and two gradients.
-    flops = 2e-6 * macs[row["name"]] * row["batch"] * (3 if row["mode"] == "step" else 1)
     return {"ours": time, "median": row["engines"][ours]["median_ms"], "peer": title(fastest),
             "peer_ms": peers[fastest], "speedup": peers[fastest] / time,
-            "percent": 100 * flops / time / row["peak_gflops"]}
+            "percent": 100e3 * row["gflop"] / time / row["peak_gflops"]}
 
 
-def table(rows, macs):
-    lines = ["| network | batch | threads | Argent ms (median) | % of FMA peak | fastest peer ms "
-             "| speed-up |", "|---|---|---|---|---|---|---|"]
+def geometric_mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def label(row):
+    name, _, extent = row["name"].partition("@")
+    parts = [name, f"{extent}²" if extent else "",
+             "training step" if row["mode"] == "step" else "",
+             f"batch {row['batch']}" if row["batch"] > 1 else ""]
+    return ", ".join(filter(None, parts))
+
+
+def cases(rows):
+    """Rows of one network, mode and batch together: {label: {threads: row}}."""
+    found = {}
     for row in rows:
-        s = summary(row, macs)
-        name = row["name"] + (", training step" if row["mode"] == "step" else "")
-        lines.append(f"| {name} | {row['batch']} | {row['threads']} "
-                     f"| {s['ours']:.2f} ({s['median']:.2f}) | {s['percent']:.0f} "
-                     f"| {s['peer_ms']:.2f} ({s['peer']}) | {s['speedup']:.2f} |")
-    for mode in ("forward", "step"):
-        speedups = [summary(row, macs)["speedup"] for row in rows if row["mode"] == mode]
-        if len(speedups) > 1:
-            mean = math.exp(sum(map(math.log, speedups)) / len(speedups))
-            lines.append(f"| geometric mean, {mode} | | | | | | {mean:.2f} |")
-    return "\n".join(lines)
+        found.setdefault(label(row), {})[row["threads"]] = row
+    return found
 
 
-def chart(rows, macs, path):
+def markdown(header, lines):
+    return "\n".join("| " + " | ".join(map(str, line)) + " |"
+                     for line in [header, ["---"] * len(header), *lines])
+
+
+def summary_table(rows):
+    """One line a network: time and share of the peak with the fewest threads, speed-ups."""
+    counts = sorted({row["threads"] for row in rows})
+    lines = []
+    for name, by_threads in cases(rows).items():
+        first = summary(by_threads[min(by_threads)])
+        speedups = [f"{summary(by_threads[n])['speedup']:.2f} ({summary(by_threads[n])['peer']})"
+                    if n in by_threads else "" for n in counts]
+        lines.append([name, f"{first['ours']:.2f}", f"{first['percent']:.0f}", *speedups])
+    for (mode, large), text in {("forward", False): "geometric mean, batch 1",
+                                ("forward", True): "geometric mean, larger batches",
+                                ("step", True): "geometric mean, training steps"}.items():
+        chosen = [row for row in rows if row["mode"] == mode and (row["batch"] > 1) == large]
+        means = [[summary(row)["speedup"] for row in chosen if row["threads"] == n]
+                 for n in counts]
+        if len(chosen) > 1:
+            lines.append([f"**{text}**", "", "",
+                          *[f"**{geometric_mean(values):.2f}**" if values else ""
+                            for values in means]])
+    heads = [f"speed-up, {n} thread{'s' if n > 1 else ''}" for n in counts]
+    return markdown(["network", "ms", "% of FMA peak", *heads], lines)
+
+
+def times_table(rows):
+    """Minimum and median of every engine in every row."""
+    engines = list(dict.fromkeys(name.removeprefix("step-") for row in rows
+                                 for name in row["engines"]))
+    lines = []
+    for row in rows:
+        times = {name.removeprefix("step-"): about for name, about in row["engines"].items()}
+        cells = [f"{times[name]['min_ms']:.2f} ({times[name]['median_ms']:.2f})"
+                 if name in times else "" for name in engines]
+        lines.append([label(row), row["threads"], f"{row['peak_gflops']:.0f}", *cells])
+    return markdown(["network", "threads", "peak GFLOP/s", *map(title, engines)], lines)
+
+
+def memory_table(rows):
+    """Peak RSS, start and size of forward passes with the fewest threads, of engines that say."""
+    threads = min(row["threads"] for row in rows)
+    chosen = [row for row in rows if row["mode"] == "forward" and row["threads"] == threads]
+    engines = [name for name in ("argent", "ort", "openvino")
+               if any(name in row["engines"] for row in chosen)]
+    lines = []
+    for row in chosen:
+        about = [row["engines"][name] for name in engines if name in row["engines"]]
+        lines.append([label(row), f"{about[0].get('library_bytes', 0) / 1e6:.1f}",
+                      f"{about[0].get('compile_seconds', 0):.1f}",
+                      *[f"{one['peak_rss_kb'] / 1e3:.0f}" for one in about],
+                      *[f"{one['first_result_ms']:.0f}" for one in about],
+                      f"{about[0]['error']:.1e}"])
+    heads = [f"{what}, {title(name)}" for what in ("peak RSS MB", "first result ms")
+             for name in engines]
+    return markdown(["network", "library MB", "compile s", *heads, "error"], lines)
+
+
+def chart(rows, path):
     """Speed relative to the fastest peer, a bar for each row."""
     import matplotlib
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "argent"
     from matplotlib import pyplot
-    labels = [f"{row['name']}{' step' if row['mode'] == 'step' else ''} b{row['batch']} "
-              f"{row['threads']}t" for row in rows]
-    values = [summary(row, macs)["speedup"] for row in rows]
-    figure, axes = pyplot.subplots(figsize=(8, 0.28 * len(rows) + 1))
+    labels = [f"{label(row)}, {row['threads']}t" for row in rows]
+    values = [summary(row)["speedup"] for row in rows]
+    figure, axes = pyplot.subplots(figsize=(8, 0.24 * len(rows) + 1))
     axes.barh(labels, values, color=["#35648f" if value >= 1 else "#b0703c" for value in values])
     axes.axvline(1, color="black", linewidth=0.8)
     axes.invert_yaxis()
+    axes.margins(y=0.01)
     axes.set_xlabel("speed relative to the fastest peer (above 1: Argent is faster)")
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
 
 
-def write(rows, macs, root):
-    """Replaces what stands between the README's two marks, and draws docs/peers.svg."""
+def page(rows):
+    return f"""# Argent beside its peers
+
+Written by `benchmarks/peers/run --write` (options: `--help`). Every engine runs the same network
+with the same weights in f32 in a process of its own; engines take turns, run by run, in one
+session, beside this machine's FMA peak. Times are the minimum in milliseconds, the median in
+brackets. Outputs are held to PyTorch's in float64 before anything is timed.
+
+{times_table(rows)}
+
+## Memory, start, size
+
+Peak RSS of the engine's process in MB, milliseconds from opening the network to its first result,
+seconds of `argent compile` (kernels in the cache are not compiled again), and the largest error of
+Argent's output as a part of the largest output of PyTorch in float64.
+
+{memory_table(rows)}
+"""
+
+
+def write(rows, root):
+    """Replaces what stands between the README's two marks; writes docs/peers.md and the chart."""
     readme = root / "README.md"
     pattern = re.compile(r"(<!-- peers -->\n).*?(<!-- /peers -->)", re.S)
-    text, count = pattern.subn(lambda m: m[1] + table(rows, macs) + "\n" + m[2],
+    text, count = pattern.subn(lambda m: m[1] + summary_table(rows) + "\n" + m[2],
                                readme.read_text())
     if count != 1:
         raise RuntimeError("README.md lacks the marks <!-- peers --> and <!-- /peers -->")
     readme.write_text(text)
-    chart(rows, macs, root / "docs" / "peers.svg")
+    (root / PAGE).write_text(page(rows))
+    chart(rows, root / CHART)

@@ -65,7 +65,10 @@ def pytorch_step(channels_last, compiled):
         import networks
         torch.set_num_threads(threads)
         model, x = networks.build(folder.name).train(), torch.from_numpy(image)
-        labels = torch.arange(batch) % 10
+        with torch.no_grad():
+            scores = model(x)
+        shape = (batch, *scores.shape[2:])
+        labels = (torch.arange(scores[:, 0].numel()) % min(10, scores.shape[1])).reshape(shape)
         if channels_last and x.dim() == 4:
             model = model.to(memory_format=torch.channels_last)
             x = x.to(memory_format=torch.channels_last)

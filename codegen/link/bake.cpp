@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
 
 #include "codegen/link/buffer_span.h"
 #include "codegen/link/loaded_program.h"
@@ -81,6 +82,15 @@ void drop_unread_parameters(plan::Program& program) {
       kept.empty() ? nullptr : std::make_shared<const std::string>(std::move(kept));
 }
 
+// Kernels that no entry calls are in nobody's way in a library, whose linker drops them, but an
+// object keeps them.
+void drop_unused_kernels(plan::Program& program) {
+  std::set<std::string> used;
+  for (const plan::Entry& entry : program.entries)
+    for (const plan::Step& step : entry.steps) used.insert(step.kernel);
+  std::erase_if(program.kernels, [&](const auto& kernel) { return !used.contains(kernel.first); });
+}
+
 }  // namespace
 
 plan::Program bake_weights(const plan::Program& program) {
@@ -90,6 +100,7 @@ plan::Program bake_weights(const plan::Program& program) {
       std::make_shared<const std::string>(LoadedProgram::in_memory(program)->prepared_bytes());
   baked.prepare.clear();
   drop_unread_parameters(baked);
+  drop_unused_kernels(baked);
   return baked;
 }
 

@@ -3,28 +3,21 @@
 #include <fmt/format.h>
 
 #include "ir/diagnostics.h"
-
-// EMBED(name, "file") defines name_begin and name_end around the file's bytes.
-#define EMBED(name, file)                                                                         \
-  __asm__(".pushsection .rodata\n.balign 64\n.hidden " #name "_begin\n.hidden " #name             \
-          "_end\n.globl " #name "_begin\n.globl " #name "_end\n" #name "_begin:\n.incbin \"" file \
-          "\"\n" #name "_end:\n.byte 0\n.popsection\n");                                          \
-  extern "C" const char name##_begin[], name##_end[]
+#include "ir/embed.h"
 
 #if ARGENT_EMBED_X86_64
-EMBED(argent_x86_64_runtime, ARGENT_EMBEDDED_DIR "/x86_64/runtime.o");
-EMBED(argent_x86_64_program, ARGENT_EMBEDDED_DIR "/x86_64/program.o");
-EMBED(argent_x86_64_libc, ARGENT_EMBEDDED_DIR "/x86_64/libc.so");
-EMBED(argent_x86_64_libm, ARGENT_EMBEDDED_DIR "/x86_64/libm.so");
+AG_EMBED(argent_x86_64_runtime, ARGENT_EMBEDDED_DIR "/x86_64/runtime.o");
+AG_EMBED(argent_x86_64_program, ARGENT_EMBEDDED_DIR "/x86_64/program.o");
+AG_EMBED(argent_x86_64_libc, ARGENT_EMBEDDED_DIR "/x86_64/libc.so");
+AG_EMBED(argent_x86_64_libm, ARGENT_EMBEDDED_DIR "/x86_64/libm.so");
 #endif
 #if ARGENT_EMBED_AARCH64
-EMBED(argent_aarch64_runtime, ARGENT_EMBEDDED_DIR "/aarch64/runtime.o");
-EMBED(argent_aarch64_program, ARGENT_EMBEDDED_DIR "/aarch64/program.o");
-EMBED(argent_aarch64_libc, ARGENT_EMBEDDED_DIR "/aarch64/libc.so");
-EMBED(argent_aarch64_libm, ARGENT_EMBEDDED_DIR "/aarch64/libm.so");
+AG_EMBED(argent_aarch64_runtime, ARGENT_EMBEDDED_DIR "/aarch64/runtime.o");
+AG_EMBED(argent_aarch64_program, ARGENT_EMBEDDED_DIR "/aarch64/program.o");
+AG_EMBED(argent_aarch64_libc, ARGENT_EMBEDDED_DIR "/aarch64/libc.so");
+AG_EMBED(argent_aarch64_libm, ARGENT_EMBEDDED_DIR "/aarch64/libm.so");
 #endif
-EMBED(argent_abi_header, ARGENT_RUNTIME_DIR "/argent_abi.h");
-#undef EMBED
+AG_EMBED(argent_abi_header, ARGENT_RUNTIME_DIR "/argent_abi.h");
 
 namespace ag {
 namespace {

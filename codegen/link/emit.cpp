@@ -9,6 +9,7 @@
 #include "codegen/link/driver_module.h"
 #include "codegen/link/embedded.h"
 #include "codegen/link/header_text.h"
+#include "codegen/link/kernel_lines.h"
 #include "codegen/link/object_linker.h"
 #include "codegen/link/share_weights.h"
 #include "codegen/target.h"
@@ -24,10 +25,11 @@ namespace fs = std::filesystem;
 constexpr const char* kPoolSymbol = "argent_thread_pool_v1";
 constexpr const char* kGenericModel = "argent_model";
 
-// Driver, kernels and runtime; `driver` must outlive the result.
+// Driver, kernels with their lines, and runtime; `driver` and `lines` must outlive the result.
 std::vector<ObjectFile> objects_of(std::span<const plan::Program> levels, const Target& target,
-                                   const std::string& driver) {
+                                   const std::string& driver, const std::string& lines) {
   std::vector<ObjectFile> objects = {{"driver", driver}};
+  if (!lines.empty()) objects.push_back({"lines", lines});
   std::set<const std::string*> added;  // one object may define several kernels
   for (const plan::Program& program : levels) {
     for (const auto& [symbol, object] : program.kernels) {
@@ -68,7 +70,8 @@ std::string emit(std::span<const plan::Program> levels, EmitKind kind,
   const std::vector<plan::Program> sharing = share_weights(levels);
   for (const plan::Program& level : sharing) check_program(level);
   const std::string driver = driver_object(sharing, Blobs::embedded);
-  std::vector<ObjectFile> objects = objects_of(sharing, target, driver);
+  const std::string lines = kernel_lines_object(sharing, target);
+  std::vector<ObjectFile> objects = objects_of(sharing, target, driver, lines);
   const std::string symbol = model_symbol(program);
   if (kind == EmitKind::executable) {
     objects.insert(objects.begin(), {"program", embedded_runtime(target).program});

@@ -166,6 +166,16 @@ class ImageBuilder {
     return tables_.array("steps", infos);
   }
 
+  // Of the steps of all entries.
+  llvm::Constant* step_details() {
+    Constants details;
+    for (const plan::Entry& entry : program_.entries) {
+      for (const plan::Step& step : entry.steps)
+        details.push_back(tables_.record({tables_.text(step.schedule), i64(step.live_bytes)}));
+    }
+    return tables_.array("step_details", details);
+  }
+
   // Where the caller's argument for a tensor stands: inputs first, then outputs.
   static size_t slot_of(const plan::Entry& entry, int tensor) {
     const auto input = std::find(entry.inputs.begin(), entry.inputs.end(), tensor);
@@ -257,6 +267,8 @@ class ImageBuilder {
           "argent_rt_message"}) {
       fields.push_back(runtime(function));
     }
+    fields.push_back(step_details());
+    fields.push_back(runtime("argent_rt_trace"));
     return tables_.record(fields);
   }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "codegen/link/library_file.h"
@@ -78,6 +80,13 @@ const argent_entry_info& entry_of(const argent_library& library, int entry) {
 
 }  // namespace
 
+std::span<const argent_step_detail> step_details(const argent_library& library, int entry) {
+  if (library.struct_bytes < sizeof(argent_library) || !library.step_details) return {};
+  const argent_step_detail* first = library.step_details;
+  for (int i = 0; i < entry; ++i) first += library.entries[i].step_count;
+  return {first, entry_of(library, entry).step_count};
+}
+
 TensorType type_of(const argent_tensor_info& info) {
   return tensor_type(static_cast<DType>(info.dtype), Shape(info.shape, info.shape + info.rank));
 }
@@ -105,7 +114,13 @@ ProgramInstance& ProgramInstance::operator=(ProgramInstance&& other) noexcept {
 ProgramInstance::~ProgramInstance() { argent_destroy(instance_); }
 
 void ProgramInstance::check(int code) const {
-  if (code != ARGENT_OK) throw CompileError(argent_message(instance_));
+  if (code == ARGENT_OK) return;
+  if (code == ARGENT_BUSY) {
+    throw CompileError(
+        fmt::format("{}: the instance is running in another thread", program_->library().name))
+        .help("make an instance for each thread: they share the weights");
+  }
+  throw CompileError(argent_message(instance_));
 }
 
 void ProgramInstance::run(int entry, std::span<const Array* const> inputs,
@@ -165,6 +180,32 @@ std::vector<argent_step_time> ProgramInstance::step_times(int entry) {
   check(argent_step_times(instance_, static_cast<uint32_t>(entry), times.data(),
                           static_cast<uint32_t>(times.size())));
   return times;
+}
+
+std::vector<argent_trace_event> ProgramInstance::run_traced(int entry,
+                                                            std::span<const Array* const> inputs,
+                                                            std::span<Array* const> outputs,
+                                                            size_t most) {
+  std::vector<argent_trace_event> events(most);
+  argent_trace_room room = {events.data(), most, 0};
+  if (argent_trace(instance_, &room) == ARGENT_UNSUPPORTED) {
+    throw CompileError(
+        fmt::format("{} was compiled by an Argent that did not trace", program_->library().name))
+        .help("compile it again");
+  }
+  try {
+    run(entry, inputs, outputs);
+  } catch (...) {
+    argent_trace(instance_, nullptr);
+    throw;
+  }
+  check(argent_trace(instance_, nullptr));
+  events.resize(std::min<size_t>(most, room.count));
+  std::sort(events.begin(), events.end(),
+            [](const argent_trace_event& a, const argent_trace_event& b) {
+              return std::tuple(a.begin_ns, b.end_ns) < std::tuple(b.begin_ns, a.end_ns);
+            });
+  return events;
 }
 
 int64_t ProgramInstance::scratch_overflows() const {

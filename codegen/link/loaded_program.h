@@ -47,11 +47,15 @@ class LoadedProgram : public std::enable_shared_from_this<LoadedProgram> {
   argent_network* network_;
 };
 
+// What the library knows about the entry's steps beyond argent_step_info; empty for a library of an
+// Argent that did not say.
+std::span<const argent_step_detail> step_details(const argent_library& library, int entry);
+
 // The type a tensor of the C ABI has.
 TensorType type_of(const argent_tensor_info& info);
 
-// One caller's memory. Not for two threads at once. Every failure is a CompileError with the
-// library's message.
+// One caller's memory. Not for two threads at once: the second is refused. Every failure is a
+// CompileError with the library's message.
 class ProgramInstance {
  public:
   ProgramInstance(ProgramInstance&& other) noexcept;
@@ -74,6 +78,10 @@ class ProgramInstance {
   void set_profiling(bool enabled);
   // Times of the entry's steps since profiling was turned on.
   std::vector<argent_step_time> step_times(int entry);
+  // run(), and what each thread did in it, in the order of time. Events that `most` leaves no room
+  // for are dropped.
+  std::vector<argent_trace_event> run_traced(int entry, std::span<const Array* const> inputs,
+                                             std::span<Array* const> outputs, size_t most);
   // Kernel allocations that did not fit the planned scratch, so far. Only for in_memory().
   int64_t scratch_overflows() const;
 

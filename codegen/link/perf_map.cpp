@@ -6,32 +6,13 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <memory>
 #include <string>
 
+#include "codegen/link/kernel_titles.h"
+
 namespace ag {
 namespace {
-
-using Titles = std::map<std::string, std::string>;  // of kernels, by symbol
-
-// What a kernel computes and the first layer it does it for; how many others share it.
-Titles titles_of(const plan::Program& program) {
-  Titles titles;
-  std::map<std::string, int> others;
-  auto add = [&](const std::vector<plan::Step>& steps) {
-    for (const plan::Step& step : steps) {
-      if (step.kernel.empty()) continue;
-      const std::string& scope = step.location.scope;
-      const std::string title = scope.empty() ? step.name : scope + " " + step.name;
-      if (!titles.emplace(step.kernel, title).second) ++others[step.kernel];
-    }
-  };
-  for (const plan::Entry& entry : program.entries) add(entry.steps);
-  add(program.prepare);
-  for (const auto& [symbol, count] : others) titles[symbol] += fmt::format(" and {} more", count);
-  return titles;
-}
 
 bool is_named_function(const llvm::jitlink::Symbol& symbol) {
   return symbol.isCallable() && symbol.hasName();
@@ -39,7 +20,7 @@ bool is_named_function(const llvm::jitlink::Symbol& symbol) {
 
 class PerfMap : public llvm::orc::ObjectLinkingLayer::Plugin {
  public:
-  explicit PerfMap(Titles titles) : titles_(std::move(titles)) {}
+  explicit PerfMap(KernelTitles titles) : titles_(std::move(titles)) {}
 
   void modifyPassConfig(llvm::orc::MaterializationResponsibility&, llvm::jitlink::LinkGraph&,
                         llvm::jitlink::PassConfiguration& passes) override {
@@ -70,7 +51,7 @@ class PerfMap : public llvm::orc::ObjectLinkingLayer::Plugin {
     for (const llvm::jitlink::Symbol* symbol : graph.defined_symbols()) {
       if (!is_named_function(*symbol)) continue;
       lines += fmt::format("{:x} {:x} {}\n", symbol->getAddress().getValue(), symbol->getSize(),
-                           title_of(symbol->getName().str()));
+                           name_of(symbol->getName().str()));
     }
     const std::string path = fmt::format("/tmp/perf-{}.map", getpid());
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "a"),
@@ -80,15 +61,12 @@ class PerfMap : public llvm::orc::ObjectLinkingLayer::Plugin {
       fmt::print(stderr, "note: ARGENT_PERF_MAP: cannot write {}\n", path);
   }
 
-  // The bodies of a kernel's parallel loops are functions of their own, named after it.
-  std::string title_of(const std::string& symbol) const {
-    auto kernel = titles_.upper_bound(symbol);
-    if (kernel == titles_.begin() || !symbol.starts_with((--kernel)->first)) return symbol;
-    const std::string loop = symbol.substr(kernel->first.size());
-    return loop.empty() ? kernel->second : kernel->second + ": " + loop;
+  std::string name_of(const std::string& symbol) const {
+    const FunctionTitle title = title_of(titles_, symbol);
+    return title.kernel ? title.text : symbol;
   }
 
-  const Titles titles_;
+  const KernelTitles titles_;
 };
 
 }  // namespace
@@ -96,7 +74,7 @@ class PerfMap : public llvm::orc::ObjectLinkingLayer::Plugin {
 void add_perf_map(llvm::orc::ObjectLinkingLayer& layer, const plan::Program& program) {
   const char* wanted = std::getenv("ARGENT_PERF_MAP");
   if (wanted && std::string_view(wanted) == "1")
-    layer.addPlugin(std::make_shared<PerfMap>(titles_of(program)));
+    layer.addPlugin(std::make_shared<PerfMap>(kernel_titles(program)));
 }
 
 }  // namespace ag

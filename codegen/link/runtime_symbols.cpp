@@ -37,6 +37,7 @@ std::span<const RuntimeSymbol> runtime_symbols() {
       symbol("argent_rt_set_threads", argent_rt_set_threads),
       symbol("argent_rt_profile", argent_rt_profile),
       symbol("argent_rt_step_times", argent_rt_step_times),
+      symbol("argent_rt_trace", argent_rt_trace),
       symbol("argent_rt_message", argent_rt_message),
       symbol("argent_rt_step_done", argent_rt_step_done),
       symbol("argent_rt_zero_boxes", argent_rt_zero_boxes),

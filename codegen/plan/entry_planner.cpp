@@ -254,7 +254,14 @@ int64_t EntryPlanner::place_in_arena(const std::map<Value, Lifetime>& lifetimes,
 }
 
 void EntryPlanner::place_temporaries() {
-  int64_t lower_bound = place_in_arena(lifetimes(false), entry_.arena_bytes);
+  const std::map<Value, Lifetime> run = lifetimes(false);
+  live_bytes_.assign(static_cast<size_t>(graph_.size()) + 1, 0);
+  for (const auto& [value, lifetime] : run) {
+    (void)value;
+    for (int i = lifetime.first; i <= lifetime.last; ++i)
+      live_bytes_[static_cast<size_t>(i)] += lifetime.bytes;
+  }
+  int64_t lower_bound = place_in_arena(run, entry_.arena_bytes);
   place_in_arena(lifetimes(true), shared_.program().prepare_arena_bytes);
   shared_.plan().memory.push_back({entry_.name, entry_.arena_bytes, lower_bound});
 }
@@ -286,7 +293,10 @@ void EntryPlanner::emit_kernel(int i) {
     results.push_back(form({i, static_cast<int>(r)}));
   KernelRequest request =
       kernel_request(node(i), operands, results, in_place_operands(i), shared_.target());
+  const std::string schedule = request.schedule;
   std::string symbol = shared_.add_request(std::move(request));
+  // Kernels over vectors are alike for results of several shapes; their placements are not.
+  for (const BufferForm& result : results) key += " " + form_text(result);
   key = symbol + key;
 
   bool ships = false;  // read by the entry's own steps, so not in the arena
@@ -318,9 +328,11 @@ void EntryPlanner::emit_kernel(int i) {
     zero.boxes = std::move(boxes);
     zero.name = "zero halo";
     zero.location = node(i).location;
+    zero.live_bytes = live_bytes_[static_cast<size_t>(i)];
     steps.push_back(std::move(zero));
   }
   steps.push_back(kernel_step(i, symbol));
+  steps.back().schedule = schedule;
 }
 
 Step EntryPlanner::kernel_step(int i, const std::string& symbol) const {
@@ -328,6 +340,7 @@ Step EntryPlanner::kernel_step(int i, const std::string& symbol) const {
   step.kernel = symbol;
   step.name = kernel_name(node(i).attributes.graph("body"));
   step.location = node(i).location;
+  step.live_bytes = live_bytes_[static_cast<size_t>(i)];
   step.flops = node(i).op->flops(node(i), graph_.operand_types(node(i)));
   auto add = [&](Value value) {
     step.buffers.push_back(placements_.at(value).buffer);
@@ -346,6 +359,7 @@ void EntryPlanner::emit_final_copies() {
     copy.buffers = {placements_.at(value).buffer, buffer};
     copy.name = "copy";
     copy.location = graph_.node(value).location;
+    copy.live_bytes = live_bytes_.back();
     copy.bytes = 2 * graph_.type(value).bytes();
     entry_.steps.push_back(std::move(copy));
   }

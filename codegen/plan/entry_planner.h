@@ -92,6 +92,7 @@ class EntryPlanner {
   std::map<Value, StoredSlice> slices_;
   std::map<Value, std::vector<Value>> parts_;  // stored in the value
   std::map<Value, Halo> halos_;
+  std::vector<int64_t> live_bytes_;  // of the arena while a node's kernel runs; then the outputs'
   std::map<Value, int> last_use_;
   std::vector<bool> is_prepare_;
   std::map<Value, bool> used_outside_prepare_;

@@ -118,4 +118,14 @@ std::string kernel_name(const Graph& body) {
   return name.empty() ? "copy" : name;
 }
 
+std::string form_text(const BufferForm& form) {
+  std::string halo;
+  bool any = false;
+  for (const BufferForm::Halo& axis : form.halo) {
+    halo += fmt::format("{}{}+{}", halo.empty() ? "" : ",", axis.low, axis.high);
+    any = any || axis.low != 0 || axis.high != 0;
+  }
+  return to_string(form.type) + (any ? " halo [" + halo + "]" : "");
+}
+
 }  // namespace ag::plan

@@ -16,4 +16,7 @@ KernelRequest kernel_request(const Node& kernel, std::vector<BufferForm> operand
 // "conv+add+relu": the ops of a kernel that compute something.
 std::string kernel_name(const Graph& body);
 
+// "f32[1,16,32,32]{aBcd16b} halo [0+0,0+0,1+1,1+1]"; a halo of nothing is left out.
+std::string form_text(const BufferForm& form);
+
 }  // namespace ag::plan

@@ -88,6 +88,8 @@ struct Step {
   Location location;       // the user's line and layer
   int64_t flops = 0;       // of one call
   int64_t bytes = 0;       // read and written at least, of one call
+  std::string schedule;    // of the kernel, in text; empty for a routine
+  int64_t live_bytes = 0;  // of the arena: values that are alive while the step runs
 };
 
 struct Entry {

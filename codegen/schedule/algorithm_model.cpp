@@ -1,6 +1,8 @@
 #include "codegen/schedule/algorithm_model.h"
 
+#include "codegen/schedule/caches.h"
 #include "codegen/schedule/conv_view.h"
+#include "ir/ops/leaf.h"
 #include "ir/ops/winograd.h"
 
 namespace ag {
@@ -8,8 +10,11 @@ namespace {
 
 // Vector multiply-adds a cycle, and the part of them that the kernels reach.
 constexpr double kPerCycle = 2, kDirectPart = 0.95, kWinogradPart = 0.85;
-// Weights beyond the second-level cache: bytes a cycle, and the part that nothing hides.
-constexpr double kNearWeights = 1 << 20, kWeightBytesPerCycle = 4, kExposed = 0.7;
+// Far weights: bytes a cycle, and the part that nothing hides.
+constexpr double kWeightBytesPerCycle = 4, kExposed = 0.7;
+// Cycles that an element of transformed weights costs a run which transforms them: a product of
+// nine, written, read and written again in another layout.
+constexpr double kTransformed = 4;
 // What must be gained for a less exact result.
 constexpr double kLeastGain = 1.1;
 
@@ -22,14 +27,19 @@ constexpr TileCost kTiles[] = {{2, 45, 30}, {4, 110, 85}};
 struct Work {
   double batch, inputs, outputs, height, width;
   double lanes;
+  bool cold;  // every layer's weights come from afar, because the network's others evict them
 
   double streaming(double weights) const {
     const double bytes = weights * inputs * outputs * 4;
-    return bytes > kNearWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
+    return cold || bytes > kFarWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
   }
   double direct() const {
     const double multiply_adds = 9 * batch * inputs * outputs * height * width / lanes;
     return multiply_adds / (kPerCycle * kDirectPart) + streaming(9);
+  }
+  double transform(const TileCost& cost) const {
+    const auto patch = static_cast<double>(cost.tile + 2);
+    return kTransformed * patch * patch * inputs * outputs;
   }
   double winograd(const TileCost& cost) const {
     const WinogradSpec spec{cost.tile, {0, 0}, {0, 0}};
@@ -41,12 +51,22 @@ struct Work {
   }
 };
 
+// Whether the weights are more than a third-level cache keeps for one network.
+bool is_large(const Graph& graph) {
+  int64_t bytes = 0;
+  for (Value leaf : graph.leaves(ops::parameter)) {
+    bytes += graph.type(leaf).count() * static_cast<int64_t>(size_of(graph.type(leaf).dtype));
+  }
+  return bytes > kCaches.third;
+}
+
 }  // namespace
 
-int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) const {
+int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv,
+                                         bool prepared) const {
   const Shape &in = graph.type(conv.operands[0]).shape, &out = conv.types[0].shape;
   const int64_t lanes = target_.lanes(4);
-  if (in[1] < lanes || out[1] <= lanes) return 0;
+  if (in[1] < lanes || out[1] < lanes) return 0;
   auto whole = [&](int64_t channels) {
     return static_cast<double>((channels + lanes - 1) / lanes * lanes);
   };
@@ -55,11 +75,12 @@ int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv) c
                   whole(out[1]),
                   static_cast<double>(out[2]),
                   static_cast<double>(out[3]),
-                  static_cast<double>(lanes)};
+                  static_cast<double>(lanes),
+                  is_large(graph)};
   double least = work.direct() / kLeastGain;
   int64_t tile = 0;
   for (const TileCost& cost : kTiles) {
-    const double cycles = work.winograd(cost);
+    const double cycles = work.winograd(cost) + (prepared ? 0 : work.transform(cost));
     if (cycles >= least) continue;
     least = cycles;
     tile = cost.tile;

@@ -13,6 +13,7 @@ constexpr Row kCpuTemplates[] = {
     {"conv_prologue", conv_prologue},
     {"conv_winograd", conv_winograd},
     {"matmul", matmul},
+    {"matvec", matvec},
     {"pointwise", pointwise},
     {"reduction", reduction},
 };

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "codegen/schedule/caches.h"
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/conv_view.h"
 #include "codegen/schedule/register_tile.h"
@@ -8,11 +9,11 @@
 namespace ag {
 namespace {
 
-// Activations of one block of backward-weights: about what the first-level caches keep.
-constexpr int64_t kBlockBytes = 160 * 1024;
+// Activations of one block of backward-weights: they are read by all tiles, from the second level.
+constexpr int64_t kBlockBytes = kCaches.second * 5 / 32;
 constexpr int64_t kLeastPositions = 96;
 // Partial gradients of backward-weights, all together.
-constexpr int64_t kPartialBytes = 2 << 20;
+constexpr int64_t kPartialBytes = 2 * kCaches.second;
 constexpr int64_t kMostTasks = 8;
 constexpr int64_t kTaskPositions = 512;
 
@@ -33,11 +34,10 @@ bool fits_direct(const ConvView& conv) {
 }
 
 constexpr double kImpossible = 1e30;
-// Weights that come from beyond the second-level cache, read by few positions, are read in passes
-// of about what the first-level cache keeps beside the sums.
-constexpr int64_t kFarWeights = 1 << 20;
+// Far weights read by few positions are read in passes of about what the first-level cache keeps
+// beside the sums.
 constexpr int64_t kFewPositions = 256;
-constexpr int64_t kPassBytes = 36 * 1024;
+constexpr int64_t kPassBytes = kCaches.first * 3 / 4;
 // Multiply-adds that a vector from the second-level cache is worth at least.
 constexpr double kVectorsPerCycle = 5;
 // Cycles that an input from there costs, of a backward-weights tile.
@@ -98,13 +98,18 @@ class DirectChooser {
     const int64_t block = weights->type.layout.block_of(conv_.spec.dims.rhs_input);
     const bool blocked = block > 1 && inputs->type.layout.block_of(conv_.spec.dims.lhs_channel) > 1;
     if (!blocked || conv_.extents.input % block != 0) return 1;
-    const int64_t bytes = weights->type.count() * 4, positions = width_ * height_;
     const bool divides = width_ % tile.x == 0 && height_ % (tile.y * phase) == 0;
-    const bool reused = positions > tile.x * tile.y * phase;
-    if (bytes < kFarWeights || positions > kFewPositions || !divides || !reused) return 1;
+    const bool reused = width_ * height_ > tile.x * tile.y * phase;
+    if (!far_weights() || !divides || !reused) return 1;
     const int64_t blocks = conv_.extents.input / block;
     const int64_t panel = tile.k * block_ * 4 * block * element_count(conv_.extents.rhs);
     return blocks / divisors(blocks, std::max<int64_t>(kPassBytes / panel, 1)).back();
+  }
+
+  // Weights from beyond the second-level cache that few positions share.
+  bool far_weights() const {
+    const BufferForm* weights = conv_.form(1);
+    return weights && weights->type.count() * 4 >= kFarWeights && width_ * height_ <= kFewPositions;
   }
 
   int64_t phases() const {
@@ -121,13 +126,27 @@ class DirectChooser {
     for (int64_t unroll : {most, int64_t{0}}) {
       if (unroll == 0 && (phase > 1)) break;
       tile.unroll_taps = unroll;
-      const TileStep step = tile_step(tile, unroll == 0 ? 1 : taps_x, phase);
-      if (!fits_registers(conv_.kernel.target, step.accumulators, step.vectors, unroll > 0)) {
-        continue;
-      }
+      const bool one_tap = phase > 1 && far_weights();  // a step is one tap of one phase
+      const TileStep step =
+          one_tap ? tap_step(tile, phase) : tile_step(tile, unroll == 0 ? 1 : taps_x, phase);
+      const bool shares = unroll > 0 && !one_tap;
+      if (!fits_registers(conv_.kernel.target, step.accumulators, step.vectors, shares)) continue;
       tile.cost = cost_of(step);
-      if (tile.cost < best.cost) best = tile;
+      // Between equals the flatter tile: its rows are fewer streams of memory.
+      const bool flatter = tile.cost == best.cost && tile.k == best.k && tile.y < best.y;
+      if (tile.cost < best.cost || flatter) best = tile;
     }
+  }
+
+  // Of far weights read in one stream (see passes): a tap meets one position in `phase`.
+  TileStep tap_step(const DirectTile& tile, int64_t phase) const {
+    TileStep step;
+    step.accumulators = static_cast<double>(tile.x * tile.y * tile.k * vectors_);
+    step.multiply_adds = step.accumulators / static_cast<double>(phase);
+    step.vectors = static_cast<double>(tile.k * vectors_);
+    step.broadcasts = static_cast<double>(tile.x * tile.y) / static_cast<double>(phase);
+    step.used = used_part(width_, tile.x) * used_part(height_, tile.y);
+    return step;
   }
 
   TileStep tile_step(const DirectTile& tile, int64_t taps_x, int64_t phase) const {

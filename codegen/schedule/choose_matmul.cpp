@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "codegen/schedule/choose_contraction.h"
+#include "codegen/schedule/matmul_view.h"
 #include "codegen/schedule/register_tile.h"
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
@@ -26,6 +27,14 @@ bool is_row_major(const KernelView& kernel, const Node& node) {
   });
 }
 
+// Whether the work behind the product is worth repeating in code for every vector of a tile.
+bool is_short_epilogue(const Graph& body) {
+  constexpr int kMostOps = 6;
+  int ops = 0;
+  for (int i = 0; i < body.size(); ++i) ops += body.node(i).op->pointwise;
+  return ops <= kMostOps;
+}
+
 // Whether neighbouring columns of the right operand are neighbours in memory.
 bool columns_innermost(const KernelView& kernel, const Node& node) {
   const std::vector<Value> leaves = body_leaves(kernel.body);
@@ -36,11 +45,23 @@ bool columns_innermost(const KernelView& kernel, const Node& node) {
   return type.layout.dims(type.rank()).back().axis == column;
 }
 
-// Halves are summed in f32.
-int64_t lanes_for(const Target& target, DType dtype, int64_t columns) {
-  const bool is_half = dtype == DType::f16 || dtype == DType::bf16;
-  int64_t lanes = target.lanes(static_cast<int>(is_half ? sizeof(float) : size_of(dtype)));
-  while (lanes > columns) lanes /= 2;
+// Whether both operands have neighbours along the depth as neighbours in memory.
+bool lies_by_depth(const KernelView& kernel, const Node& node, const MatmulView& product) {
+  const std::vector<Value> leaves = body_leaves(kernel.body);
+  const auto lies = [&](Value operand, bool last) {
+    const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
+    if (leaf == leaves.end()) return false;
+    const TensorType& type = kernel.operands[leaf - leaves.begin()].type;
+    return last && type.layout.is_row_major();
+  };
+  const bool one_row = product.rows == 1;
+  return lies(node.operands[0], one_row || !node.attributes.flag("transpose_a")) &&
+         lies(node.operands[1], product.depth_last_b);
+}
+
+// Lanes for an extent: of a vector, or of the part of one that the extent fills.
+int64_t lanes_within(int64_t lanes, int64_t extent) {
+  while (lanes > extent) lanes /= 2;
   return lanes;
 }
 
@@ -49,22 +70,48 @@ struct Tile {
   double cost = 1e30;
 };
 
-Tile choose_tile(int64_t rows, int64_t columns, int64_t lanes, const Target& target) {
+// Tiles that divide the columns where vectors do: every tile is then whole.
+Tile choose_tile(const MatmulView& product, int64_t lanes, const Target& target) {
+  const int64_t vectors = product.columns % lanes == 0 ? product.columns / lanes : 0;
   Tile best;
-  for (int64_t m = 1; m <= std::min<int64_t>(rows, 28); ++m) {
-    for (int64_t n = 1; n <= 8 && n * lanes <= columns; ++n) {
+  for (int64_t m = 1; m <= std::min<int64_t>(product.rows, 28); ++m) {
+    for (int64_t n = 1; n <= 8 && n * lanes <= product.columns; ++n) {
+      if (vectors % n != 0) continue;
       TileStep step;
       step.multiply_adds = static_cast<double>(m * n);
       step.vectors = static_cast<double>(n);
       step.broadcasts = static_cast<double>(m);
       step.accumulators = static_cast<double>(m * n);
-      step.used = used_part(rows, m) * used_part(columns, n * lanes);
+      step.used = used_part(product.rows, m) * used_part(product.columns, n * lanes);
       if (!fits_registers(target, step.accumulators, step.vectors, false)) continue;
       const Tile tile{m, n, cost_of(step)};
       if (tile.cost < best.cost) best = tile;
     }
   }
   return best;
+}
+
+// Few rows by a right operand whose depth is innermost: each of its rows is read once.
+Schedule choose_matvec(const MatmulView& product, double flops, const Target& target) {
+  constexpr int64_t kMostColumns = 8, kVectorsInFlight = 4;
+  const int64_t lanes = lanes_within(product.lanes, product.depth);
+  const auto fits = [&](int64_t n) {
+    const double sums = static_cast<double>(n * product.rows);
+    return fits_registers(target, sums, static_cast<double>(n), false);
+  };
+  int64_t tile = 1;
+  for (int64_t n = 2; n <= std::min(kMostColumns, product.columns); ++n) {
+    const bool divides = product.columns % n == 0;
+    if (fits(n) && (divides || product.columns % tile != 0)) tile = n;
+  }
+  const bool whole = product.depth % (lanes * kVectorsInFlight) == 0;
+  const double tiles = static_cast<double>((product.columns + tile - 1) / tile * product.batch);
+  const bool parallel = flops >= 2 * kTaskFlops;
+  return {"matvec",
+          {{"tile_n", tile},
+           {"lanes", lanes},
+           {"unroll", whole ? kVectorsInFlight : 1},
+           {"task_tiles", parallel ? static_cast<int64_t>(kTaskFlops * tiles / flops) + 1 : 0}}};
 }
 
 }  // namespace
@@ -77,21 +124,23 @@ Schedule choose_matmul(const KernelView& kernel) {
   if (!node || !is_row_major(kernel, *node)) {
     return {"contraction_plain", {{"parallel", parallel}}};
   }
-  const Shape& shape = node->types[0].shape;
-  const int64_t rows = shape[shape.size() - 2], columns = shape.back();
-  const int64_t lanes = lanes_for(kernel.target, node->types[0].dtype, columns);
-  const Tile tile = choose_tile(rows, columns, lanes, kernel.target);
-  const double panels = static_cast<double>(element_count(shape) / (rows * columns)) *
-                        static_cast<double>((columns + tile.n * lanes - 1) / (tile.n * lanes));
-  const double row = flops / (panels * static_cast<double>(rows));
-  const int64_t tiles = (rows + tile.m - 1) / tile.m;
+  const MatmulView product = MatmulView::of(kernel.body, *node, kernel.target);
+  const bool columns_apart = !columns_innermost(kernel, *node);
+  if (product.has_few_rows() && columns_apart && lies_by_depth(kernel, *node, product)) {
+    return choose_matvec(product, flops, kernel.target);
+  }
+  const int64_t lanes = lanes_within(product.lanes, product.columns);
+  const Tile tile = choose_tile(product, lanes, kernel.target);
+  const int64_t panels = (product.columns + tile.n * lanes - 1) / (tile.n * lanes) * product.batch;
+  const double row = flops / static_cast<double>(panels * product.rows);
+  const int64_t tiles = (product.rows + tile.m - 1) / tile.m;
   const int64_t wanted = static_cast<int64_t>(kTaskFlops / row) / tile.m + 1;
   return {"matmul",
           {{"tile_m", tile.m},
            {"tile_n", tile.n},
            {"lanes", lanes},
-           {"pack", !columns_innermost(kernel, *node)},
-           {"unroll_epilogue", 1},
+           {"pack", columns_apart},
+           {"unroll_epilogue", is_short_epilogue(kernel.body)},
            {"task_rows", parallel ? divisor_from(tiles, wanted) * tile.m : 0}}};
 }
 

@@ -1,4 +1,5 @@
 // Default schedules of Winograd's convolution.
+#include "codegen/schedule/caches.h"
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/conv_view.h"
 #include "codegen/schedule/register_tile.h"
@@ -9,8 +10,8 @@ namespace {
 
 // Transformed weights that stay in the second-level cache are read again for each block of rows,
 // so that little else is kept there; those that do not are streamed as seldom as possible.
-constexpr int64_t kNearWeights = 640 * 1024;
-constexpr int64_t kSmallBlock = 320 * 1024, kLargeBlock = 1200 * 1024;
+constexpr int64_t kNearWeights = kCaches.second * 5 / 8;
+constexpr int64_t kSmallBlock = kCaches.second * 5 / 16, kLargeBlock = kCaches.second * 75 / 64;
 constexpr int64_t kFewRows = 7;
 constexpr double kSharedFlops = 2e6;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "codegen/schedule/conv_view.h"
+#include "codegen/schedule/matmul_view.h"
+#include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/kernel.h"
 #include "ir/ops/winograd.h"
@@ -67,12 +69,28 @@ void demand_of_prologue(const Graph& body, const Node& conv, const Layout& activ
   }
 }
 
+// The right operand of a product of many rows in panels of columns (MatmulView::wants_panels).
+LayoutDemands matmul_demands(const Graph& body, const Target& target) {
+  LayoutDemands demands;
+  demands.operands.resize(body_leaves(body).size());
+  demands.results.resize(body.outputs().size());
+  const Node* product = find_anchor(body, ops::matmul);
+  if (!product) return demands;
+  const MatmulView view = MatmulView::of(body, *product, target);
+  const int right = leaf_index(body, product->operands[1]);
+  if (right >= 0 && view.wants_panels()) {
+    demands.operands[right] = Layout({{0, 0}, {1, 0}, {0, view.lanes}});
+  }
+  return demands;
+}
+
 }  // namespace
 
 LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel_class) const {
   LayoutDemands demands;
   demands.operands.resize(body_leaves(body).size());
   demands.results.resize(body.outputs().size());
+  if (kernel_class == "matmul") return matmul_demands(body, target_);
   if (kernel_class == "winograd") return winograd_demands(body, target_.lanes(4));
   const Node* conv = kernel_class == "conv" ? find_anchor(body, ops::conv) : nullptr;
   if (!conv || conv->types[0].dtype != DType::f32) return demands;

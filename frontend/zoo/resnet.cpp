@@ -61,10 +61,17 @@ Tensor resnext_block(Tensor x, int64_t width, Stride step) {
 using Block = Tensor (*)(Tensor x, int64_t width, Stride step);
 using Blocks = std::array<int64_t, 4>;
 
-// A stage that dilates has no stride; its first block keeps the dilation of the stage before.
-Tensor features(Tensor x, Block block, Blocks blocks, std::array<bool, 4> dilates = {}) {
-  x = relu(conv_bn("conv1", "bn1", x, 64, 7, 2));
-  x = max_pool(x, {.kernel = 3, .stride = 2, .padding = 1});
+Tensor stem(Tensor image) {
+  return max_pool(relu(conv_bn("conv1", "bn1", image, 64, 7, 2)),
+                  {.kernel = 3, .stride = 2, .padding = 1});
+}
+
+// For images of 32 x 32, which are left at their size.
+Tensor cifar_stem(Tensor image) { return relu(conv_bn("conv1", "bn1", image, 64, 3, 1)); }
+
+// The four stages behind a stem. A stage that dilates has no stride; its first block keeps the
+// dilation of the stage before.
+Tensor stages(Tensor x, Block block, Blocks blocks, std::array<bool, 4> dilates = {}) {
   int64_t dilation = 1;
   for (int64_t stage = 0; stage < 4; ++stage) {
     Stride first{stage > 0 && !dilates[stage] ? 2 : 1, dilation};
@@ -77,9 +84,12 @@ Tensor features(Tensor x, Block block, Blocks blocks, std::array<bool, 4> dilate
   return x;
 }
 
-Tensor resnet(Tensor image, Block block, Blocks blocks, int64_t classes) {
-  Tensor x = features(image, block, blocks);
+Tensor classifier(Tensor x, int64_t classes) {
   return linear("fc", flatten(global_avg_pool(x)), classes);
+}
+
+Tensor resnet(Tensor image, Block block, Blocks blocks, int64_t classes) {
+  return classifier(stages(stem(image), block, blocks), classes);
 }
 
 }  // namespace
@@ -100,12 +110,16 @@ Tensor resnet152(Tensor image, int64_t classes) {
   return resnet(image, bottleneck_block, {3, 8, 36, 3}, classes);
 }
 
+Tensor resnet18_cifar(Tensor image, int64_t classes) {
+  return classifier(stages(cifar_stem(image), basic_block, {2, 2, 2, 2}), classes);
+}
+
 Tensor resnext50_32x4d(Tensor image, int64_t classes) {
   return resnet(image, resnext_block, {3, 4, 6, 3}, classes);
 }
 
 Tensor dilated_resnet50_features(Tensor image) {
-  return features(image, bottleneck_block, {3, 4, 6, 3}, {false, false, true, true});
+  return stages(stem(image), bottleneck_block, {3, 4, 6, 3}, {false, false, true, true});
 }
 
 }  // namespace ag::zoo

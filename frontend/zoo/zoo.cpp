@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ir/suggestion.h"
 
 namespace ag {
@@ -30,6 +32,7 @@ const ZooEntry kZoo[] = {
     {"resnet44_cifar", zoo::resnet44_cifar, kImage, kCifar, 10, 658586, 0, kAkamaster},
     {"resnet56_cifar", zoo::resnet56_cifar, kImage, kCifar, 10, 853018, 0, kAkamaster},
     {"resnet110_cifar", zoo::resnet110_cifar, kImage, kCifar, 10, 1727962, 0, kAkamaster},
+    {"resnet18_cifar", zoo::resnet18_cifar, kImage, kCifar, 10, 11173962, 0, "He 2015"},
     {"resnet18", zoo::resnet18, kImage, kImageNet, 1000, 11689512, 1.814, kTorchvision},
     {"resnet34", zoo::resnet34, kImage, kImageNet, 1000, 21797672, 3.664, kTorchvision},
     {"resnet50", zoo::resnet50, kImage, kImageNet, 1000, 25557032, 4.089, kTorchvision},
@@ -119,11 +122,12 @@ const ZooEntry& zoo_entry(std::string_view name) {
       .help(name_help(name, names, "networks"));
 }
 
-Model zoo_model(std::string_view name, int64_t batch, int64_t classes) {
+Model zoo_model(std::string_view name, int64_t batch, int64_t classes, int64_t extent) {
   const ZooEntry& entry = zoo_entry(name);
   if (batch < 1)
     throw CompileError(fmt::format("{}: batch is {}, at least 1 is needed", name, batch));
   Shape shape = entry.shape;
+  if (extent != 0) std::fill(shape.begin() + 1, shape.end(), extent);
   shape.insert(shape.begin(), batch);
   const int64_t width = classes > 0 ? classes : entry.classes;
   Network network([function = entry.function, width](Tensor x) { return function(x, width); });

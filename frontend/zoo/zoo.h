@@ -25,6 +25,8 @@ Tensor resnet32_cifar(Tensor image, int64_t classes);
 Tensor resnet44_cifar(Tensor image, int64_t classes);
 Tensor resnet56_cifar(Tensor image, int64_t classes);
 Tensor resnet110_cifar(Tensor image, int64_t classes);
+// ResNet-18 for images of 32 x 32: a 3x3 convolution in the place of the 7x7 one and its pool.
+Tensor resnet18_cifar(Tensor image, int64_t classes);
 Tensor resnet18(Tensor image, int64_t classes);
 Tensor resnet34(Tensor image, int64_t classes);
 Tensor resnet50(Tensor image, int64_t classes);
@@ -84,7 +86,8 @@ struct ZooEntry {
 std::span<const ZooEntry> zoo_entries();
 // Throws CompileError, with the nearest names, when there is no such network.
 const ZooEntry& zoo_entry(std::string_view name);
-// The entry as a network; classes = 0 means its own number.
-Model zoo_model(std::string_view name, int64_t batch = 1, int64_t classes = 0);
+// The entry as a network; classes = 0 means its own number, extent = 0 its own size of input, else
+// that is the extent of each spatial axis. Throws CompileError when the network cannot have it.
+Model zoo_model(std::string_view name, int64_t batch = 1, int64_t classes = 0, int64_t extent = 0);
 
 }  // namespace ag

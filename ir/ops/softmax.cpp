@@ -26,12 +26,15 @@ std::vector<TensorType> infer_softmax(const InferContext& c) {
   return {x};
 }
 
-// The sum along the axis, repeated along it.
-Tensor row_sum(Tensor x, int axis) {
+// The sum along the axis, which stays with extent 1.
+Tensor sum_along(Tensor x, int axis) {
   Shape row = x.shape();
   row[axis] = 1;
-  return broadcast_to(reshape(reduce_sum(x, {axis}), row), x.shape());
+  return reshape(reduce_sum(x, {axis}), row);
 }
+
+// The sum along the axis, repeated along it.
+Tensor row_sum(Tensor x, int axis) { return broadcast_to(sum_along(x, axis), x.shape()); }
 
 // x minus its maximum along the axis, so that exp cannot overflow. The maximum cancels out of the
 // result, and so does its gradient.
@@ -46,7 +49,7 @@ int axis_of(const Attributes& attributes) { return static_cast<int>(attributes.i
 std::vector<Tensor> expand_softmax(const ExpandContext& c) {
   int axis = axis_of(c.attributes);
   Tensor e = exp(shifted(c.operands[0], axis));
-  return {e / row_sum(e, axis)};
+  return {e * broadcast_to(1.0 / sum_along(e, axis), e.shape())};  // one division a row
 }
 
 std::vector<Tensor> expand_log_softmax(const ExpandContext& c) {

@@ -99,6 +99,26 @@ class CompileCommands(unittest.TestCase):
                             "-o", "-").stdout
         self.assertIn("for (", loops)
 
+    def test_where_the_time_goes(self):
+        words = ("compile", "lenet5", "--seed", 0, "-o", "profiled.so", "--profile", "--no-cache")
+        made = json.loads(self.argent(*words, "--json").stdout)
+        profile = made["profile"]
+        stages = [profile[stage + "_seconds"] for stage in ("network", "passes", "kernels", "link")]
+        self.assertGreaterEqual(min(stages), 0)
+        self.assertAlmostEqual(sum(stages), made["seconds"], delta=0.05 * made["seconds"] + 0.05)
+        rows = profile["kernels"]
+        self.assertEqual(len(rows), made["kernels"])
+        times = [row["lowering_ms"] + row["llvm_ms"] for row in rows]
+        self.assertEqual(times, sorted(times, reverse=True))
+        self.assertGreater(min(times), 0)
+        self.assertGreater(min(row["object_bytes"] for row in rows), 0)
+        self.assertTrue(any(row["layer"] == "conv2" and row["file"] == "lenet5.cpp" and row["line"]
+                            for row in rows), rows)
+        text = self.argent(*words).stdout
+        self.assertRegex(text, r"\nstages: network [\d.]+ s, passes and plan [\d.]+ s, kernels ")
+        self.assertRegex(text, r"\nlowering ms +LLVM ms +% +object KiB +calls +kernel\n")
+        self.assertRegex(text, r"\n +\d+ +\d+ +[\d.]+ +[\d.]+ +\d+  conv2 lenet5\.cpp:\d+  conv")
+
     def test_untrained_parameters_are_drawn(self):
         note = "note: no --weights: the parameters of scale are drawn from seed 0\n"
         self.assertEqual(self.argent("compile", self.graph, "-o", "a.so", "--name", "n").stderr,

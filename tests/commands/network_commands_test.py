@@ -56,6 +56,24 @@ class NetworkCommands(unittest.TestCase):
         self.assertIn("lenet5: 61706 parameters", table)
         self.assertIn("arena: ", table)
 
+    def test_inspect_lists_what_a_call_only_copies(self):
+        copies = json.loads(self.succeed("inspect", "lenet5", "--json"))["copies"]
+        image, *rest = copies
+        self.assertEqual((image["layer"], image["file"], image["from"]),
+                         ("conv1", "lenet5.cpp", "f32[1,1,28,28]"))
+        self.assertIn(" halo [0+0,0+0,2+2,2+2]", image["to"])
+        self.assertEqual(image["bytes"], 2 * 4 * 28 * 28)
+        for copy in rest:
+            self.assertRegex(copy["what"], r"^\w+(\+\w+)*$")
+        text = self.succeed("inspect", "lenet5")
+        self.assertIn(f"\ncopies and layout conversions in a call: {len(copies)}, ", text)
+        self.assertIn("  6.1 KiB  copy  lenet5.cpp:10 conv1  f32[1,1,28,28] -> ", text)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "net.ag"
+            path.write_text("graph @g(%x: f32[2]) {\n  %1: f32[2] = tanh(%x)\n  return y=%1\n}\n")
+            self.assertIn("copies and layout conversions in a call: none\n",
+                          self.succeed("inspect", path))
+
     def test_inspect_reads_the_text_form(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "net.ag"

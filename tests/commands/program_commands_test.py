@@ -105,8 +105,6 @@ class ProgramCommands(unittest.TestCase):
         self.assertLess(entry["percent_of_peak"], 110)
         self.assertTrue(entry["kernels"])
         for kernel in entry["kernels"]:
-            self.assertEqual(set(kernel), {"layer", "kernel", "file", "line", "ms", "gflops",
-                                           "gb_per_s", "percent_of_peak"})
             self.assertGreater(kernel["ms"], 0)
         self.assertEqual(entry["kernels"][0]["file"], "sum.cpp")
         self.argent("compile", self.sum, "-o", "sum.so")

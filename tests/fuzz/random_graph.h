@@ -17,8 +17,9 @@ namespace ag {
 
 struct RandomGraphOptions {
   int rows = 5;
-  // All floats f64 and only rows whose gradients are derivatives; an output "loss".
+  // All floats of one type and only rows whose gradients are derivatives; an output "loss".
   bool differentiable = false;
+  DType float_type = DType::f64;  // of differentiable graphs
 };
 
 class RandomGraph {
@@ -34,11 +35,17 @@ class RandomGraph {
  private:
   size_t below(size_t limit) { return random_() % limit; }
 
+  bool is_differentiable(const OpCase& row) const {
+    const bool has_type =
+        options_.float_type == DType::f64 ||
+        std::find(row.dtypes.begin(), row.dtypes.end(), options_.float_type) != row.dtypes.end();
+    return row.differences && row.reference_dtype() == DType::f64 && has_type;
+  }
+
   const OpCase& choose_row() {
     while (true) {
       const OpCase& row = op_cases()[below(op_cases().size())];
-      if (!options_.differentiable || (row.differences && row.reference_dtype() == DType::f64))
-        return row;
+      if (!options_.differentiable || is_differentiable(row)) return row;
     }
   }
 
@@ -53,7 +60,7 @@ class RandomGraph {
   }
 
   void add_row(const OpCase& row, int position) {
-    DType dtype = options_.differentiable ? DType::f64 : exact_dtype(row);
+    DType dtype = options_.differentiable ? options_.float_type : exact_dtype(row);
     BuiltCase piece = build_case(row, dtype);
     std::vector<std::vector<Tensor>> values(piece.graph.size());
     for (int i = 0; i < piece.graph.size(); ++i) {
@@ -116,7 +123,7 @@ class RandomGraph {
   void add_loss() {
     Tensor loss;
     for (Tensor tensor : pool_) {
-      if (tensor.dtype() != DType::f64) continue;
+      if (tensor.dtype() != options_.float_type) continue;
       Tensor flat = reshape(to_layout(tensor, {}), {tensor.type().count()});
       Tensor term = reduce_mean(tanh(flat * 0.3), {0});
       loss = loss.valid() ? loss + term : term;

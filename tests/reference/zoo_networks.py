@@ -89,6 +89,13 @@ class WaveNet(nn.Module):
         return self.output2(functional.relu(self.output1(functional.relu(skipped))))
 
 
+def resnet18_cifar(classes):
+    model = torchvision.models.resnet18(weights=None, num_classes=classes)
+    model.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    model.maxpool = nn.Identity()
+    return model
+
+
 class DeepLab(torchvision.models.segmentation.DeepLabV3):
     def forward(self, x):
         return super().forward(x)["out"]
@@ -112,6 +119,7 @@ NETWORKS = {
     "mobilenet_v1": Reference(timm_model("mobilenetv1_100"), (1, 3, 64, 80)),
     "mobilenet_v2": Reference(torchvision_model("mobilenet_v2"), (1, 3, 64, 80)),
     "resnet18": Reference(torchvision_model("resnet18"), (1, 3, 64, 48)),
+    "resnet18_cifar": Reference(resnet18_cifar, (2, 3, 17, 24), (3, 32, 32), 10),
     "resnet50": Reference(torchvision_model("resnet50"), (1, 3, 64, 48)),
     "squeezenet1_1": Reference(torchvision_model("squeezenet1_1"), (1, 3, 64, 48)),
     "vgg16": Reference(torchvision_model("vgg16"), (1, 3, 32, 64)),

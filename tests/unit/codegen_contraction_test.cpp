@@ -146,6 +146,14 @@ void narrow_groups_block(Body& body) {
   body.graph.add_output("y", y.value());
 }
 
+// relu(x wᵀ + bias) + r
+void linear_block(Body& body, int64_t rows, int64_t features, int64_t width) {
+  Tensor x = body.input("x", {rows, features}), w = body.input("w", {width, features});
+  Tensor bias = body.input("bias", {1, width}), r = body.input("r", {rows, width});
+  Tensor y = relu(matmul(x, w, {.transpose_b = true}) + bias) + r;
+  body.graph.add_output("y", y.value());
+}
+
 // A gradient of the convolution x[n,c,s,s] * w[k,c,r,r], towards operand `which`.
 template <int which>
 void conv_gradient(Body& body, Shape x_shape, Shape w_shape, ConvOptions options) {
@@ -475,6 +483,26 @@ const Case kCases[] = {
                     .value());
      },
      "matmul"},
+    {"linear layer of one row", "matmul", [](Body& b) { linear_block(b, 1, 1280, 1000); },
+     "matvec"},
+    {"linear layer of one row, odd sizes", "matmul", [](Body& b) { linear_block(b, 1, 75, 101); },
+     "matvec"},
+    {"linear layer of three rows", "matmul", [](Body& b) { linear_block(b, 3, 130, 27); },
+     "matvec"},
+    {"linear layer of four rows, parallel", "matmul",
+     [](Body& b) { linear_block(b, 4, 1027, 520); }, "matvec"},
+    {"linear layer of few features", "matmul", [](Body& b) { linear_block(b, 2, 3, 5); }, "matvec"},
+    {"rows by stored rows, batched", "matmul",
+     [](Body& b) {
+       b.graph.add_output("y", matmul(b.input("a", {2, 3, 2, 37}), b.input("b", {2, 3, 33, 37}),
+                                      {.transpose_b = true})
+                                   .value());
+     },
+     "matvec"},
+    {"linear layer in panels, bias and residual", "matmul",
+     [](Body& b) { linear_block(b, 19, 65, 96); }, "matmul"},
+    {"linear layer in panels, parallel", "matmul", [](Body& b) { linear_block(b, 197, 300, 224); },
+     "matmul"},
     {"row by matrix", "matmul",
      [](Body& b) {
        b.graph.add_output("y", matmul(b.input("a", {1, 300}), b.input("b", {300, 50})).value());
@@ -512,5 +540,26 @@ TEST_CASE("contractions compute what the interpreter computes") {
   const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each(requests);
   for (size_t i = 0; i < all.size(); ++i) {
     check_kernel(*all[i].test, all[i].body->graph, requests[i], outcomes[i]);
+  }
+}
+
+// An index with a division would make Halide gather the inputs lane by lane, and take minutes.
+TEST_CASE("vectors of several narrow groups load inputs at constant distances") {
+  for (const int64_t width : {2, 4, 8}) {
+    CAPTURE(width);
+    const int64_t channels = 48, groups = channels / width;
+    Body body;
+    conv_case(body, {1, channels, 8, 8}, {channels, width, 3, 3},
+              {.padding = {1, 1, 1, 1}, .groups = groups});
+    const Case test{"groups", "conv", nullptr, "conv_direct"};
+    KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
+    request.explain = true;
+    const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
+    REQUIRE(outcomes[0].status == KernelStatus::ok);
+    const std::string& nest = outcomes[0].result.loop_nest;
+    CHECK(nest.find("in0[ramp(") != std::string::npos);
+    for (const char* division : {"shift_right", " % ", "/"}) {
+      CHECK(nest.find(division) == std::string::npos);
+    }
   }
 }

@@ -158,6 +158,14 @@ void check_program_file(const std::string& run, const Folder& folder) {
   CHECK(wrong.code == 1);
   CHECK(wrong.output == "error: add: 'vector' has shape [8], but [9] was given\n");
   CHECK_FALSE(fs::exists(folder.file("other.npy")));
+  for (const char* threads : {"0", "-1", "99999999999", "two"}) {
+    const Outcome refused = shell(fmt::format("{} --bench --threads {}", run, threads));
+    CHECK(refused.code == 1);
+    CHECK(refused.output ==
+          "error: --threads is no option, or lacks a value that fits; see --help\n");
+  }
+  CHECK(shell(run + " --bench --entry add --threads 257")
+            .output.find(": 257 threads asked for; possible are 1 to 256\n") != std::string::npos);
   const std::string cut = bytes_of(folder.file("vector.npy"));
   for (size_t size = 0; size < cut.size(); size += 7) {
     write_file(folder.file("cut.npy"), cut.substr(0, size));

@@ -242,6 +242,64 @@ TEST_CASE("profiles count every step") {
   CHECK(entry.steps[2].flops == 32);
 }
 
+TEST_CASE("a traced run is the steps in order, and tasks of threads within them") {
+  auto loaded = LoadedProgram::in_memory(program());
+  ProgramInstance instance = loaded->instance(3);
+  const Array image = ramp({4, 8});
+  Array scaled(DType::f32, {4, 8});
+  const Array* in[] = {&image};
+  Array* out[] = {&scaled};
+  const std::vector<argent_trace_event> events = instance.run_traced(0, in, out, 1000);
+  std::vector<argent_trace_event> steps;
+  uint32_t tasks = 0;
+  for (const argent_trace_event& event : events) {
+    CHECK(event.begin_ns <= event.end_ns);
+    CHECK(event.thread < 3);
+    if (event.tasks == 0) {
+      CHECK(event.step == steps.size());
+      if (!steps.empty()) CHECK(event.begin_ns >= steps.back().end_ns);
+      steps.push_back(event);
+      continue;
+    }
+    tasks += event.tasks;
+    REQUIRE(event.step == steps.back().step);  // sorted by their begin
+    CHECK(event.begin_ns >= steps.back().begin_ns);
+    CHECK(event.end_ns <= steps.back().end_ns);
+  }
+  CHECK(steps.size() == 4);
+  CHECK(tasks == 8);  // two loops over four rows
+  CHECK(scaled.get_double(31) == 4 * image.get_double(31));
+
+  // What there is no room for is dropped, and a run after it is traced no more.
+  CHECK(instance.run_traced(0, in, out, 2).size() == 2);
+  CHECK(instance.run_traced(0, in, out, 0).empty());
+  instance.run(0, in, out);
+  argent_trace_room room = {nullptr, 8, 0};
+  argent_network* network = argent_open(&loaded->library(), nullptr);
+  argent_instance* other = argent_create(network, 1, nullptr);
+  REQUIRE(other);
+  CHECK(argent_trace(other, &room) == ARGENT_BAD_ARGUMENT);
+  CHECK(std::string(argent_message(other)).find("room for 8 events") != std::string::npos);
+  CHECK(argent_trace(nullptr, &room) == ARGENT_BAD_ARGUMENT);
+  CHECK(argent_destroy(other) == ARGENT_OK);
+  CHECK(argent_close(network) == ARGENT_OK);
+}
+
+TEST_CASE("steps have their schedules and the memory that is alive") {
+  plan::Program detailed = program();
+  detailed.entries[1].steps[1].schedule = "pointwise{parallel=0}";
+  detailed.entries[1].steps[1].live_bytes = 32;
+  auto loaded = LoadedProgram::in_memory(detailed);
+  const std::span<const argent_step_detail> details = step_details(loaded->library(), 1);
+  REQUIRE(details.size() == 2);
+  CHECK(std::string(details[0].schedule).empty());
+  CHECK(std::string(details[1].schedule) == "pointwise{parallel=0}");
+  CHECK(details[1].live_bytes == 32);
+  argent_library older = loaded->library();
+  older.struct_bytes -= 8;
+  CHECK(step_details(older, 1).empty());
+}
+
 TEST_CASE("instances serve from many threads at once") {
   auto loaded = LoadedProgram::in_memory(program());
   std::vector<std::thread> servers;

@@ -129,6 +129,87 @@ TEST_CASE("convolutions by Winograd equal the interpreter") {
   }
 }
 
+namespace {
+
+// A 3x3 layer of a network: channels in and out, height and width.
+struct Layer {
+  const char* name;
+  int64_t inputs, outputs, extent;
+};
+
+const Layer kLayers[] = {
+    {"resnet18 layer1", 64, 64, 56},       {"resnet18 layer2", 128, 128, 28},
+    {"resnet18 layer3", 256, 256, 14},     {"vgg16 block 1", 64, 64, 224},
+    {"vgg16 block 2", 64, 128, 112},       {"vgg16 block 3", 256, 256, 56},
+    {"vgg16 block 4", 256, 512, 28},       {"vgg16 block 5", 512, 512, 14},
+    {"unet, first decoder", 128, 64, 256}, {"unet, 64x64", 256, 256, 64},
+    {"unet, bottom", 512, 1024, 16},
+};
+
+// last(relu(conv(x, w) + bias)) at one position, in double: what graph_of computes there.
+std::vector<double> outputs_at(const Layer& layer, const Values& values, int64_t y, int64_t x) {
+  const std::vector<double>&image = values.bindings.at("x").floats,
+        &w = values.bindings.at("w").floats, &bias = values.bindings.at("bias").floats,
+        &last = values.bindings.at("last").floats;
+  std::vector<double> results(16, 0.0);
+  for (int64_t o = 0; o < layer.outputs; ++o) {
+    double sum = bias[o];
+    for (int64_t tap = 0; tap < 9; ++tap) {
+      const int64_t row = y + tap / 3 - 1, column = x + tap % 3 - 1;
+      if (row < 0 || column < 0 || row >= layer.extent || column >= layer.extent) continue;
+      const int64_t at = row * layer.extent + column;
+      for (int64_t i = 0; i < layer.inputs; ++i) {
+        sum += w[(o * layer.inputs + i) * 9 + tap] * image[i * layer.extent * layer.extent + at];
+      }
+    }
+    for (int64_t k = 0; k < 16; ++k) results[k] += last[k * layer.outputs + o] * std::max(sum, 0.0);
+  }
+  return results;
+}
+
+// Largest error at a few positions, edges and corners among them, over the results' range there.
+double sampled_error(const Layer& layer, const Values& values, const Array& got) {
+  constexpr int64_t kSamples = 24;
+  const int64_t extent = layer.extent;
+  double low = 1e30, high = -1e30, worst = 0;
+  for (int64_t sample = 0; sample < kSamples; ++sample) {
+    const int64_t y = sample * (extent - 1) / (kSamples - 1);
+    const int64_t x = sample * 7 % kSamples * (extent - 1) / (kSamples - 1);
+    const std::vector<double> wanted = outputs_at(layer, values, y, x);
+    for (int64_t k = 0; k < 16; ++k) {
+      const double error = std::fabs(got.get_double((k * extent + y) * extent + x) - wanted[k]);
+      if (!(error <= worst)) worst = error;  // NaN stays
+      low = std::min(low, wanted[k]);
+      high = std::max(high, wanted[k]);
+    }
+  }
+  return worst / (high - low);
+}
+
+}  // namespace
+
+TEST_CASE("layers of ResNet-18, VGG-16 and U-Net are Winograd's unless asked otherwise") {
+  for (const Layer& layer : kLayers) {
+    CAPTURE(layer.name);
+    const Graph graph = graph_of({layer.name,
+                                  {1, layer.inputs, layer.extent, layer.extent},
+                                  layer.outputs,
+                                  {.padding = {1, 1, 1, 1}},
+                                  false});
+    const Values values(graph);
+    const ProgramEntry entry{"main", graph};
+    for (const bool winograd : {CompileOptions().winograd, false}) {
+      CompiledProgram compiled =
+          compile_graphs("layer", {&entry, 1}, values.weights, {.winograd = winograd});
+      CHECK(uses_winograd(compiled) == winograd);
+      ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(2);
+      const Array got = instance.run(0, values.inputs)[0];
+      CHECK(sampled_error(layer, values, got) <= (winograd ? kMostError : 1e-5));
+    }
+  }
+  CHECK(CompileOptions().winograd);
+}
+
 TEST_CASE("ResNet-18 by Winograd is ResNet-18") {
   Model model = zoo_model("resnet18", 1);
   model.initialize(7);

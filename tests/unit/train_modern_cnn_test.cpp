@@ -29,9 +29,9 @@ Parameter as_recorded(Parameter parameter) {
 
 }  // namespace
 
-TEST_CASE("ModernCNN's first twenty losses are PyTorch's") {
-  const auto folder = test_data("cifar-10-batches-bin");
-  if (!folder) return;
+namespace {
+
+void check_losses(const std::filesystem::path& folder, bool winograd) {
   constexpr int64_t kBatch = 128;
   constexpr double kTolerance = 1e-3;
   const Recorded recorded("modern_cnn_losses.npz");
@@ -46,14 +46,19 @@ TEST_CASE("ModernCNN's first twenty losses are PyTorch's") {
   for (const Parameter& parameter : step.parameters)
     values[parameter.name] = draw(as_recorded(parameter), seed);
   const ProgramEntry entry{"step", step.graph};
-  const CompiledProgram compiled = compile_graphs("modern_cnn_step", {&entry, 1}, values);
+  const CompiledProgram compiled =
+      compile_graphs("modern_cnn_step", {&entry, 1}, values, {.winograd = winograd});
+  CHECK(winograd == std::any_of(compiled.kernels.begin(), compiled.kernels.end(),
+                                [](const KernelReport& kernel) {
+                                  return kernel.request.schedule.starts_with("conv_winograd{");
+                                }));
   ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(2);
   const argent_entry_info& info = instance.program().library().entries[0];
   REQUIRE(info.input_count == 3);
   REQUIRE(std::string(info.inputs[0]->name) == "image");
   REQUIRE(std::string(info.inputs[1]->name) == "labels");
 
-  const Dataset data = cifar10(folder->string(), Split::train);
+  const Dataset data = cifar10(folder.string(), Split::train);
   BatchStream stream(data,
                      {.batch = kBatch, .shuffle = false, .normalisation = data.normalisation});
   const Array rate = Array::of({}, std::vector<float>{0.01f});
@@ -70,4 +75,13 @@ TEST_CASE("ModernCNN's first twenty losses are PyTorch's") {
     worst = std::max(worst, difference);
   }
   MESSAGE("largest relative difference of the twenty losses: " << worst);
+}
+
+}  // namespace
+
+TEST_CASE("ModernCNN's first twenty losses are PyTorch's") {
+  const auto folder = test_data("cifar-10-batches-bin");
+  if (!folder) return;
+  SUBCASE("with direct convolutions") { check_losses(*folder, false); }
+  SUBCASE("by Winograd's algorithm") { check_losses(*folder, true); }
 }

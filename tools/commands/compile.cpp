@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "codegen/link/bake.h"
 #include "codegen/link/disassembly.h"
@@ -12,6 +13,8 @@
 #include "ir/print.h"
 #include "ir/suggestion.h"
 #include "tools/command.h"
+#include "tools/compile_profile.h"
+#include "tools/output_file.h"
 #include "tools/program.h"
 
 namespace ag::commands {
@@ -22,7 +25,7 @@ namespace fs = std::filesystem;
 struct CompileArguments {
   ProgramOptions program;
   std::string output, emit, name;
-  bool json = false;
+  bool profile = false, json = false;
 };
 
 // ---- text of graphs and kernels ----
@@ -111,15 +114,6 @@ const Kind& kind_of(const CompileArguments& arguments) {
 
 // ---- writing ----
 
-// Says now, not after the work, that the output cannot be written.
-void check_writable(const std::string& path) {
-  if (fs::is_directory(path)) {
-    throw CompileError(fmt::format("cannot write {}: it is a directory", path))
-        .help("name a file: -o NAME.so");
-  }
-  if (!fs::exists(path) || fs::is_regular_file(path)) AtomicFile probe(path);
-}
-
 std::string stem(const std::string& path) { return fs::path(path).stem().string(); }
 
 // "net" of "dir/net.cpp:make_net".
@@ -193,13 +187,19 @@ std::string output_of(const CompileArguments& arguments, const Kind& kind) {
   if (file == "-" && arguments.json)
     throw CompileError("compile: the text and --json would both be printed")
         .help("name a file with -o");
+  if (arguments.profile && (file == "-" || kind.text_of_graph)) {
+    throw CompileError(fmt::format("compile: --profile is of compiled kernels, and {}",
+                                   kind.text_of_graph ? fmt::format("{} needs none", kind.summary)
+                                                      : "the text would be printed with it"))
+        .help(kind.text_of_graph ? "leave it out" : "name a file with -o");
+  }
   const size_t levels = find_targets(arguments.program.target).size();
   if (kind.is_text() && levels > 1) {
     throw CompileError(
         fmt::format("compile: {} is of one target, but {} are given", kind.summary, levels))
         .help("give one --target");
   }
-  if (file != "-") check_writable(file);
+  if (file != "-") check_writable(file, "-o NAME.so");
   return file;
 }
 
@@ -220,14 +220,31 @@ std::vector<plan::Program> baked(std::span<const CompiledProgram> levels) {
   return programs;
 }
 
+// Seconds since this was made, or since it was last asked.
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
 int compile_file(const CompileArguments& arguments) {
-  const auto start = std::chrono::steady_clock::now();
+  Stopwatch all, watch;
+  CompileStages stages;
   const Kind& kind = kind_of(arguments);
   const std::string file = output_of(arguments, kind);
   NetworkProgram network = load_network_program(arguments.program, !kind.is_text());
   network.name = !arguments.name.empty() ? arguments.name : file != "-" ? stem(file) : network.name;
+  stages.network = watch.lap();
   std::vector<CompiledProgram> compiled;
   if (!kind.text_of_graph) compiled = compile_levels(network, arguments.program, kind.explain);
+  for (const CompiledProgram& level : compiled)
+    stages.kernels += level.statistics.milliseconds * 1e-3;
+  stages.passes = watch.lap() - stages.kernels;
   if (kind.text_of_graph)
     write_text(file, kind.text_of_graph(network, arguments.program));
   else if (kind.text_of_kernels)
@@ -235,13 +252,15 @@ int compile_file(const CompileArguments& arguments) {
   else
     emit_file(baked(compiled), kind.binary, file);
   if (file == "-") return kSuccess;
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  nlohmann::json made = json_of(kind, file, seconds.count());
+  stages.link = watch.lap();
+  nlohmann::json made = json_of(kind, file, all.lap());
   if (!compiled.empty()) add_programs(made, compiled);
+  if (arguments.profile) made["profile"] = compile_profile(compiled, stages);
   if (arguments.json)
     fmt::print("{}\n", made.dump(2));
   else
     print_text(made, kind.summary);
+  if (arguments.profile && !arguments.json) print_compile_profile(made["profile"]);
   return kSuccess;
 }
 
@@ -255,6 +274,8 @@ CommandAction add_options(CLI::App& command) {
   command.add_option("--emit", arguments->emit, "what to write: " + kinds + " (so)");
   command.add_option("--name", arguments->name,
                      "of the library's functions (as the file is called)");
+  command.add_flag("--profile", arguments->profile,
+                   "tells where the time went: stages, and each kernel");
   command.add_flag("--json", arguments->json, "prints the result as JSON");
   return [arguments] { return compile_file(*arguments); };
 }
@@ -266,6 +287,7 @@ const Command compile{"compile", "compile a network into a library, program or t
                       "  argent compile net.cpp:make_net --target x86-64-v3 --batch 1,8,32\n"
                       "  argent compile lenet5 --target x86-64-v3,x86-64-v4 -o lenet5.so\n"
                       "  argent compile lenet5 --emit exe -o lenet5\n"
+                      "  argent compile resnet18 --no-cache --profile\n"
                       "  argent compile lenet5 --emit kernels\n"
                       "  argent compile lenet5 --emit asm -o lenet5.s"};
 

@@ -90,20 +90,9 @@ bool matches(const Explained& kernel, const std::string& part) {
          std::any_of(kernel.layers.begin(), kernel.layers.end(), has);
 }
 
-// "f32[1,16,32,32]{aBcd16b} halo [0+0,0+0,1+1,1+1]".
-std::string form_text(const BufferForm& form) {
-  std::string halo;
-  bool any = false;
-  for (const BufferForm::Halo& axis : form.halo) {
-    halo += fmt::format("{}{}+{}", halo.empty() ? "" : ",", axis.low, axis.high);
-    any = any || axis.low != 0 || axis.high != 0;
-  }
-  return to_string(form.type) + (any ? " halo [" + halo + "]" : "");
-}
-
 std::vector<std::string> form_texts(const std::vector<BufferForm>& forms) {
   std::vector<std::string> texts;
-  for (const BufferForm& form : forms) texts.push_back(form_text(form));
+  for (const BufferForm& form : forms) texts.push_back(plan::form_text(form));
   return texts;
 }
 

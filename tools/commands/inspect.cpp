@@ -1,7 +1,6 @@
 // argent inspect: what a network consists of.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "codegen/compile.h"
@@ -24,17 +23,18 @@ struct InspectOptions {
   bool graph = false, json = false;
 };
 
-// One call as planned for the target.
-plan::ProgramPlan plan_of(const Graph& graph, const std::string& target_name) {
+// What one call needs, as planned for the target.
+struct CallPlan {
+  plan::EntryMemory memory;
+  std::vector<plan::Copy> copies;
+};
+
+CallPlan plan_of(const Graph& graph, const std::string& target_name) {
   const Target& target = find_target(target_name);
   const Graph kernels = lower_to_kernels(graph, target);
   const plan::EntryGraph entries[] = {{"forward", &kernels}};
-  return plan::plan_program(graph.name(), target, entries);
-}
-
-std::string where(const plan::Step& step) {
-  return std::string(step.location.scope.empty() ? std::string_view(step.location.file)
-                                                 : std::string_view(step.location.scope));
+  const plan::ProgramPlan plan = plan::plan_program(graph.name(), target, entries);
+  return {plan.memory[0], plan::copies_of(plan, plan.program.entries[0])};
 }
 
 std::string field_text(const LayerRow& row) {
@@ -46,17 +46,15 @@ std::string field_text(const LayerRow& row) {
 }
 
 nlohmann::json json_of(const plan::Copy& copy) {
-  return {{"name", copy.step->name},
-          {"layer", where(*copy.step)},
-          {"bytes", copy.step->bytes},
-          {"at_edge", copy.at_edge}};
+  return {{"what", copy.what},          {"layer", copy.location.scope},
+          {"file", copy.location.file}, {"line", copy.location.line},
+          {"from", copy.from},          {"to", copy.to},
+          {"bytes", copy.bytes}};
 }
 
-nlohmann::json json_of(const Analysis& analysis, const plan::ProgramPlan& plan) {
-  const plan::EntryMemory& memory = plan.memory[0];
+nlohmann::json json_of(const Analysis& analysis, const CallPlan& plan) {
   nlohmann::json copies = nlohmann::json::array();
-  for (const plan::Copy& copy : plan::copies_of(plan, plan.program.entries[0]))
-    copies.push_back(json_of(copy));
+  for (const plan::Copy& copy : plan.copies) copies.push_back(json_of(copy));
   nlohmann::json layers = nlohmann::json::array();
   for (const LayerRow& row : analysis.layers) {
     layers.push_back({{"name", row.name},
@@ -69,25 +67,33 @@ nlohmann::json json_of(const Analysis& analysis, const plan::ProgramPlan& plan) 
   return {{"name", analysis.name},
           {"parameters", analysis.parameters},
           {"macs", analysis.macs},
-          {"arena_bytes", memory.arena_bytes},
-          {"arena_lower_bound", memory.lower_bound},
+          {"arena_bytes", plan.memory.arena_bytes},
+          {"arena_lower_bound", plan.memory.lower_bound},
           {"copies", copies},
           {"layers", layers}};
 }
 
-// "copies: 1 of the input or output, 2 between kernels" and where they are.
-void print_copies(const std::vector<plan::Copy>& copies) {
-  const auto edges = std::count_if(copies.begin(), copies.end(),
-                                   [](const plan::Copy& copy) { return copy.at_edge; });
-  fmt::print("copies: {} of inputs or outputs, {} between kernels\n", edges,
-             static_cast<int64_t>(copies.size()) - edges);
-  for (const plan::Copy& copy : copies) {
-    fmt::print("  {} at {}, {:.1f} KiB read and written\n", copy.step->name, where(*copy.step),
-               static_cast<double>(copy.step->bytes) / 1024);
+void print_plan(const CallPlan& plan) {
+  constexpr double kKiB = 1024;
+  fmt::print("arena: {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
+             static_cast<double>(plan.memory.arena_bytes) / kKiB,
+             static_cast<double>(plan.memory.lower_bound) / kKiB);
+  int64_t bytes = 0;
+  for (const plan::Copy& copy : plan.copies) bytes += copy.bytes;
+  if (plan.copies.empty()) {
+    fmt::print("copies and layout conversions in a call: none\n");
+    return;
+  }
+  fmt::print("copies and layout conversions in a call: {}, {:.1f} KiB read and written\n",
+             plan.copies.size(), static_cast<double>(bytes) / kKiB);
+  for (const plan::Copy& copy : plan.copies) {
+    fmt::print("  {:.1f} KiB  {}  {}{}\n", static_cast<double>(copy.bytes) / kKiB, copy.what,
+               copy.location.text(),
+               copy.from.empty() ? "" : fmt::format("  {} -> {}", copy.from, copy.to));
   }
 }
 
-void print_table(const Analysis& analysis, const plan::ProgramPlan& plan) {
+void print_table(const Analysis& analysis, const CallPlan& plan) {
   size_t name_width = 5, op_width = 2, output_width = 6;
   for (const LayerRow& row : analysis.layers) {
     name_width = std::max(name_width, row.name.size());
@@ -103,10 +109,7 @@ void print_table(const Analysis& analysis, const plan::ProgramPlan& plan) {
   }
   fmt::print("\n{}: {} parameters, {:.3f} MMACs\n", analysis.name, analysis.parameters,
              static_cast<double>(analysis.macs) * 1e-6);
-  fmt::print("arena: {:.1f} KiB; no plan for this order of kernels has less than {:.1f} KiB\n",
-             static_cast<double>(plan.memory[0].arena_bytes) / 1024,
-             static_cast<double>(plan.memory[0].lower_bound) / 1024);
-  print_copies(plan::copies_of(plan, plan.program.entries[0]));
+  print_plan(plan);
 }
 
 // A compiled library is what it is.
@@ -133,7 +136,7 @@ int run(const InspectOptions& options) {
     return kSuccess;
   }
   const Analysis analysis = analyse(network.graph);
-  const plan::ProgramPlan plan = plan_of(network.graph, options.target);
+  const CallPlan plan = plan_of(network.graph, options.target);
   if (options.json)
     fmt::print("{}\n", json_of(analysis, plan).dump(2));
   else

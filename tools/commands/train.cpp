@@ -21,7 +21,7 @@ struct Changes {
 };
 
 struct TrainArguments {
-  std::string model, weights, save, checkpoint;
+  std::string model, weights, save, checkpoint, winograd = "on";
   Changes changes;
   DataOptions data;
   uint64_t seed = 0;
@@ -118,7 +118,8 @@ int run_command(const TrainArguments& arguments) {
                           .optimizer = optimizer,
                           .batch = recipe.batch,
                           .threads = arguments.threads,
-                          .seed = arguments.seed});
+                          .seed = arguments.seed,
+                          .winograd = arguments.winograd == "on"});
   const FitReport report = trainer.fit(data, options);
   if (report.interrupted) {
     print_stopped(arguments, report);
@@ -168,6 +169,10 @@ CommandAction add_options(CLI::App& command) {
   command.add_option("--seed", arguments->seed, "of first weights, order, augmentation, dropout");
   command.add_option("--threads", arguments->threads, "threads to run with (all processors)")
       ->check(whole_number(1, ARGENT_MAX_THREADS));
+  command
+      .add_option("--winograd", arguments->winograd,
+                  "Winograd's algorithm for 3x3 convolutions where it is faster: on, off (on)")
+      ->check(CLI::IsMember({"on", "off"}));
   command.add_option("--save", arguments->save, "writes the weights: .safetensors or .npz");
   command.add_option("--checkpoint", arguments->checkpoint,
                      "folder for the state of the run, written after each epoch");

@@ -13,7 +13,8 @@
 // Where few positions share a panel of weights, the panel comes from a far cache for most of the
 // time. With passes > 1 the input channels are summed in that many passes over all positions: each
 // pass reads its part of the panel once from afar and then from the first-level cache, and the sums
-// of a panel wait in memory in between.
+// of a panel wait in memory in between. Taps are outside the channels then, unrolled or not, so
+// that a pass reads its weights in the order they are stored in.
 //
 // Parameters: tile_x, tile_y, tile_k; unroll_taps: 0 none, 1 the innermost axis, 2 all;
 // phase: rows of different phase, 1 none; passes: over the input channels; unroll_epilogue (0 or
@@ -178,17 +179,26 @@ class RegisterTile {
     update.split(channel_, block, lane, width_);
     const std::vector<RVar>& taps = anchor_.contraction.taps;
     const size_t unrolled = p_.unroll_taps == 0 ? 0 : p_.unroll_taps == 1 ? 1 : taps.size();
+    // Passes read far weights in one stream: tap after tap, unrolled around the loop over channels.
+    const size_t inside = p_.passes > 1 ? 0 : unrolled;
     std::vector<VarOrRVar> loops{lane};
-    for (size_t i = 0; i < unrolled; ++i) loops.push_back(taps[i]);
+    for (size_t i = 0; i < inside; ++i) loops.push_back(taps[i]);
     loops.push_back(block);
     loops.insert(loops.end(), positions.begin(), positions.end());
     loops.push_back(over.channel);
-    for (size_t i = unrolled; i < taps.size(); ++i) loops.push_back(taps[i]);
+    for (size_t i = inside; i < taps.size(); ++i) loops.push_back(taps[i]);
     loops.insert(loops.end(), over.channel_blocks.begin(), over.channel_blocks.end());
-    update.reorder(loops).vectorize(lane).unroll(block);
+    update.reorder(loops);
+    if (p_.unroll_channels) {  // the group as a loop of its own: no index keeps a division
+      const Var group("group"), within("within");
+      update.split(lane, group, within, static_cast<int>(anchor_.contraction.channels));
+      update.vectorize(within).vectorize(group).unroll(over.channel);
+    } else {
+      update.vectorize(lane);
+    }
+    update.unroll(block);
     for (const Var& position : positions) update.unroll(position);
     for (size_t i = 0; i < unrolled; ++i) update.unroll(taps[i]);
-    if (p_.unroll_channels) update.unroll(over.channel);
   }
 
   // Sums of a panel in memory; one pass after the other adds its tiles.

@@ -134,8 +134,8 @@ RowLoop schedule_stage(lower::Kernel& kernel, size_t index, bool parallel) {
       stage.parallel(outer);
     }
   }
-  bool row_is_fused = vectorised + 1 == outermost;
-  return {stage, row_is_fused ? outer : lower::Kernel::physical(vectorised + 1), true};
+  if (vectorised + 1 == outermost) return {stage, outer, true};
+  return {stage, lower::Kernel::physical(vectorised + 1), true, extents[vectorised + 1]};
 }
 
 }  // namespace ag::schedule

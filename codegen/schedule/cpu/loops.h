@@ -22,6 +22,7 @@ struct RowLoop {
   Halide::Func stage;
   Halide::Var loop;
   bool defined = false;
+  int extent = 1;  // of the loop, where it is a whole dimension inside the parallel loop
 };
 RowLoop schedule_stage(lower::Kernel& kernel, size_t index, bool parallel);
 

@@ -10,9 +10,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/loops.h"
+#include "ir/ops/view.h"
 
 namespace ag::schedule {
 namespace {
@@ -167,23 +169,46 @@ void schedule_columns(lower::Kernel& kernel, lower::Reduction& reduction, int ax
   if (parallel) partial.update().parallel(part);
 }
 
-// A row reduction (the innermost axis vanishes): vectors along the row when it divides into them,
-// each lane summing its own share.
-void schedule_row(lower::Kernel& kernel, lower::Reduction& reduction) {
-  const Shape& shape = operand_shape(kernel, reduction);
-  int64_t extent = shape[reduction.axes.front()];
-  int lanes = vector_lanes(kernel.target, reduction.func.types(), extent);
-  while (lanes > 1 && extent % lanes != 0) lanes /= 2;
+// Where the steps of a row reduction are computed.
+using Place = std::function<void(Func)>;
+
+// Stores a Func of partial results with the lanes innermost, then the accumulators.
+void schedule_partial(Func& partial, const std::vector<Var>& innermost, const Place& place) {
+  std::vector<Var> storage = innermost;
+  for (const Var& variable : partial.args()) {
+    const bool inner = std::any_of(innermost.begin(), innermost.end(),
+                                   [&](const Var& v) { return v.name() == variable.name(); });
+    if (!inner) storage.push_back(variable);
+  }
+  if (storage.size() > 1) partial.reorder_storage(storage);
+  partial.vectorize(innermost[0]);
+  for (size_t i = 1; i < innermost.size(); ++i) partial.unroll(innermost[i]);
+  place(partial);
+}
+
+// A row reduction (the innermost axis vanishes): vectors along the row, several accumulators where
+// it is long, and at last one step across the lanes. A rest that fills no vector is masked.
+void schedule_row(const lower::Kernel& kernel, lower::Reduction& reduction, const Place& place) {
+  constexpr int kAccumulators = 4;
+  Func& func = reduction.func;
+  const int64_t extent = operand_shape(kernel, reduction)[reduction.axes.front()];
+  const int lanes = vector_lanes(kernel.target, func.types(), extent);
   if (lanes < 4 || is_arg(reduction)) return;
-  RVar outer("row_vectors"), inner("row_lane");
-  Var lane("lane");
-  reduction.func.update().split(reduction.variables.front(), outer, inner, lanes);
-  Func partial = reduction.func.update().rfactor(inner, lane);
-  reduction.lanes = partial;
-  partial.vectorize(lane);
-  std::vector<VarOrRVar> order{lane, outer};
+  const int accumulators = extent >= int64_t{2} * kAccumulators * lanes ? kAccumulators : 1;
+  RVar vectors("row_vectors"), within("row_within"), accumulator("row_accumulator"),
+      lane("row_lane");
+  Var lane_out("lane"), accumulator_out("accumulator");
+  func.update().split(reduction.variables.front(), vectors, within, lanes * accumulators);
+  func.update().split(within, accumulator, lane, lanes);
+  Func partial = func.update().rfactor({{lane, lane_out}, {accumulator, accumulator_out}});
+  schedule_partial(partial, {lane_out, accumulator_out}, place);
+  std::vector<VarOrRVar> order{lane_out, accumulator_out, vectors};
   for (size_t i = 1; i < reduction.variables.size(); ++i) order.push_back(reduction.variables[i]);
-  partial.update().reorder(order).vectorize(lane);
+  partial.update().reorder(order).vectorize(lane_out).unroll(accumulator_out);
+  Func lane_results = func.update().rfactor(lane, lane_out);
+  schedule_partial(lane_results, {lane_out}, place);
+  lane_results.update().reorder(lane_out, accumulator).vectorize(lane_out).unroll(accumulator);
+  if (func.types().size() == 1) func.update().atomic().vectorize(lane);
 }
 
 // Whether the reduction's result has one element per row of the kernel's results.
@@ -196,6 +221,65 @@ bool is_per_row(const lower::Kernel& kernel, const lower::Reduction& reduction) 
   return std::equal(kept.shape.begin(), kept.shape.end(), result.shape.begin());
 }
 
+// Values of the body that are computed once a row.
+struct RowValues {
+  std::vector<int> of_elements;  // reduced and used again, as softmax's exponentials are
+  std::vector<int> of_rows;      // one per row
+};
+
+RowValues find_row_values(const lower::Kernel& kernel) {
+  const Graph& body = kernel.body;
+  const Shape& shape = kernel.result_type(0).shape;
+  std::vector<int> uses(body.size(), 0);
+  std::vector<bool> reduced(body.size(), false), repeated(body.size(), false);
+  for (int i = 0; i < body.size(); ++i) {
+    for (Value operand : body.node(i).operands) {
+      ++uses[operand.node];
+      if (body.node(i).is(ops::broadcast)) repeated[operand.node] = true;
+    }
+  }
+  for (const lower::Reduction& item : kernel.reductions) {
+    for (int node : item.nodes) reduced[body.node(node).operands[0].node] = true;
+  }
+  RowValues values;
+  for (int i = 0; i < body.size(); ++i) {
+    const TensorType& type = body.node(i).types[0];
+    if (!body.node(i).op->pointwise) continue;
+    if (type.shape == shape && reduced[i] && uses[i] > 1) {
+      values.of_elements.push_back(i);
+    } else if (repeated[i] && type.count() * shape.back() == element_count(shape)) {
+      values.of_rows.push_back(i);
+    }
+  }
+  return values;
+}
+
+// Rows whose steps are computed together, so that one waits for its sums while the next is read: as
+// many as stay in the first-level cache. Their loop becomes the one to compute at.
+void group_rows(const lower::Kernel& kernel, RowLoop& row) {
+  constexpr int64_t kMostRows = 4, kMostElements = 2048;
+  const int64_t width = kernel.result_type(0).shape.back();
+  const int64_t rows = std::min({kMostRows, kMostElements / width, int64_t{row.extent} / 2});
+  const bool in_place = std::any_of(kernel.in_place.begin(), kernel.in_place.end(),
+                                    [](int64_t operand) { return operand >= 0; });
+  if (rows < 2 || in_place) return;
+  const Var group("group"), member("member");
+  row.stage.split(row.loop, group, member, static_cast<int>(rows),
+                  Halide::TailStrategy::ShiftInwards);
+  row.loop = group;
+}
+
+void schedule_row_values(lower::Kernel& kernel, const RowValues& values, const RowLoop& row) {
+  for (int i : values.of_rows) kernel.values[i][0].compute_at(row.stage, row.loop);
+  for (int i : values.of_elements) {
+    const int64_t width = kernel.result_type(0).shape.back();
+    Func value = kernel.values[i][0];
+    value.compute_at(row.stage, row.loop);
+    vectorise_kept(value, value.args()[0], vector_lanes(kernel.target, value.types(), width),
+                   width);
+  }
+}
+
 }  // namespace
 
 void reduction(lower::Kernel& kernel, const Schedule& schedule) {
@@ -203,6 +287,11 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
   join_results(kernel);
   RowLoop row;
   for (size_t i = 0; i < kernel.stages.size(); ++i) row = schedule_stage(kernel, i, parallel);
+  const bool any_per_row =
+      row.defined && std::any_of(kernel.reductions.begin(), kernel.reductions.end(),
+                                 [&](const auto& item) { return is_per_row(kernel, item); });
+  const RowValues values = any_per_row ? find_row_values(kernel) : RowValues();
+  if (!values.of_elements.empty()) group_rows(kernel, row);
   for (lower::Reduction& item : kernel.reductions) {
     const Shape& shape = operand_shape(kernel, item);
     int innermost = innermost_axis(kernel, shape);
@@ -210,17 +299,17 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
     bool standard =
         kernel.body.node(item.nodes[0]).operands.size() == 1;  // a reduction, not a contraction
     if (row.defined && is_per_row(kernel, item)) {
-      item.func.compute_at(row.stage, row.loop);
-      if (standard) schedule_row(kernel, item);
-      if (item.lanes.defined()) item.lanes.compute_at(row.stage, row.loop);
+      const Place per_row = [&](Func func) { func.compute_at(row.stage, row.loop); };
+      per_row(item.func);
+      if (standard) schedule_row(kernel, item, per_row);
     } else if (standard && !vanishes && !shape.empty()) {
       schedule_columns(kernel, item, innermost, parallel);
     } else {
       item.func.compute_root();
-      if (standard) schedule_row(kernel, item);
-      if (item.lanes.defined()) item.lanes.compute_root();
+      if (standard) schedule_row(kernel, item, [](Func func) { func.compute_root(); });
     }
   }
+  schedule_row_values(kernel, values, row);
 }
 
 }  // namespace ag::schedule

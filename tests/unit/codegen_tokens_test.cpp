@@ -1,0 +1,175 @@
+// Linear layers, norms and softmax in compiled programs: right, and the same bits for any number of
+// threads, also where tiles of columns or rows overlap because they do not divide the result.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "codegen/compile.h"
+#include "codegen/link/loaded_program.h"
+#include "ir/interpret.h"
+#include "ir/ops/activation.h"
+#include "ir/ops/contract.h"
+#include "ir/ops/leaf.h"
+#include "ir/ops/norm.h"
+#include "ir/ops/pointwise.h"
+#include "ir/ops/softmax.h"
+#include "ir/ops/view.h"
+
+using namespace ag;
+
+namespace {
+
+// A network under construction.
+struct Network {
+  DType dtype = DType::f32;
+  Graph graph{"g"};
+
+  Tensor leaf(const OpDef& op, const std::string& name, Shape shape) {
+    return {graph, graph.add_leaf(op, name, tensor_type(dtype, std::move(shape)), {})};
+  }
+  Tensor input(const std::string& name, Shape shape) {
+    return leaf(ops::input, name, std::move(shape));
+  }
+  Tensor parameter(const std::string& name, Shape shape) {
+    return leaf(ops::parameter, name, std::move(shape));
+  }
+  // [rows, features] → [rows, width]
+  Tensor linear(const std::string& name, Tensor x, int64_t width) {
+    Tensor y = matmul(x, parameter(name + ".w", {width, x.extent(1)}), {.transpose_b = true});
+    return y + broadcast(parameter(name + ".b", {width}), y.shape(), {1});
+  }
+  Tensor norm(const std::string& name, Tensor x) {
+    const int64_t width = x.extent(-1);
+    return layer_norm(x, parameter(name + ".w", {width}), parameter(name + ".b", {width}), -1,
+                      1e-5);
+  }
+  void output(Tensor y) { graph.add_output("y", y.value()); }
+};
+
+Array ramp(const TensorType& type, int64_t seed) {
+  Array array(type.dtype, type.shape);
+  for (int64_t i = 0; i < array.count(); ++i) {
+    array.set_double(i, static_cast<double>((i * 7919 + seed * 104729) % 2003) / 1001.5 - 1);
+  }
+  return array;
+}
+
+struct Case {
+  std::string name;
+  void (*build)(Network&);
+  std::string schedule;  // of one of its kernels
+};
+
+// A linear layer seen as [batch, tokens, width], GELU, a residual addition and a norm.
+void token_block(Network& n, int64_t batch, int64_t tokens, int64_t width, int64_t hidden) {
+  Tensor x = n.input("x", {batch, tokens, width});
+  Tensor rows = reshape(n.norm("norm", x), {batch * tokens, width});
+  Tensor y = gelu(reshape(n.linear("in", rows, hidden), {batch, tokens, hidden}));
+  y = n.linear("out", reshape(y, {batch * tokens, hidden}), width);
+  n.output(n.norm("last", x + reshape(y, {batch, tokens, width})));
+}
+
+const Case kCases[] = {
+    {"one row, columns in parallel",
+     [](Network& n) {
+       n.output(relu(n.linear("l", n.input("x", {1, 1500}), 1003)));
+     },
+     "matvec{"},
+    {"three rows, odd depth",
+     [](Network& n) {
+       n.output(n.linear("l", n.input("x", {3, 1021}), 701));
+     },
+     "matvec{"},
+    {"columns no multiple of a vector, rows no multiple of a tile",
+     [](Network& n) {
+       n.output(n.linear("l", n.input("x", {67, 301}), 203));
+     },
+     "matmul{"},
+    {"panels of columns, in parallel",
+     [](Network& n) {
+       n.output(n.linear("l", n.input("x", {197, 192}), 576));
+     },
+     "matmul{"},
+    {"tokens of one sample", [](Network& n) { token_block(n, 1, 49, 96, 384); }, "reduction{"},
+    {"tokens of odd widths", [](Network& n) { token_block(n, 3, 11, 75, 130); }, "reduction{"},
+    {"tokens with narrow rows", [](Network& n) { token_block(n, 2, 9, 3, 5); }, "reduction{"},
+    {"a norm whose rows are moved behind it",
+     [](Network& n) {
+       Tensor y = n.norm("norm", n.input("x", {2, 6, 4, 40}));
+       n.output(reshape(transpose(y, {0, 2, 1, 3}), {2, 4, 240}));
+     },
+     "reduction{"},
+    {"softmax of 197",
+     [](Network& n) {
+       n.output(softmax(n.input("x", {3, 5, 197})));
+     },
+     "reduction{"},
+    {"softmax of 49, of a transposed bias",
+     [](Network& n) {
+       Tensor bias = transpose(n.parameter("bias", {49, 49, 3}), {2, 0, 1});
+       n.output(softmax(n.input("x", {8, 3, 49, 49}) + broadcast(bias, {8, 3, 49, 49}, {1, 2, 3})));
+     },
+     "reduction{"},
+};
+
+double error_of(const Array& got, const ReferenceTensor& want) {
+  double range = 1e-3, worst = 0;
+  for (double value : want.floats) range = std::max(range, std::fabs(value));
+  for (int64_t i = 0; i < want.count(); ++i) {
+    const double error = std::fabs(got.get_double(i) - want.floats[i]);
+    if (!(error <= worst)) worst = error;  // NaN stays
+  }
+  return worst / range;
+}
+
+// The network compiled against the interpreter, and with several threads against one.
+void check_network(const Case& test, DType dtype, double most_error) {
+  CAPTURE(test.name);
+  CAPTURE(name_of(dtype));
+  Network network{dtype};
+  test.build(network);
+  std::map<std::string, Array> weights;
+  std::vector<Array> inputs;
+  Bindings bindings;
+  for (int i = 0; i < network.graph.size(); ++i) {
+    const Node& node = network.graph.node(i);
+    if (!node.is(ops::input) && !node.is(ops::parameter)) continue;
+    const std::string name(network.graph.leaf_name({i, 0}));
+    const Array array = ramp(node.types[0], i);
+    bindings[name] = ReferenceTensor::from(array);
+    if (node.is(ops::input))
+      inputs.push_back(array);
+    else
+      weights[name] = array;
+  }
+  const ProgramEntry entry{"main", network.graph};
+  CompiledProgram compiled = compile_graphs("tokens", {&entry, 1}, weights, {});
+  CHECK(std::any_of(compiled.kernels.begin(), compiled.kernels.end(), [&](const auto& kernel) {
+    return kernel.request.schedule.starts_with(test.schedule);
+  }));
+  const auto program = LoadedProgram::in_memory(compiled.program);
+  ProgramInstance one = program->instance(1), two = program->instance(2),
+                  five = program->instance(5);
+  const Array first = one.run(0, inputs)[0];
+  CHECK(error_of(first, interpret(network.graph, bindings)[0]) <= most_error);
+  for (int run = 0; run < 5; ++run) {
+    CHECK(two.run(0, inputs)[0] == first);
+    CHECK(five.run(0, inputs)[0] == first);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("products and norms equal the interpreter, with any number of threads") {
+  for (const Case& test : kCases) check_network(test, DType::f32, 1e-5);
+}
+
+TEST_CASE("products and norms in other float types") {
+  for (const Case& test : kCases) {
+    check_network(test, DType::f64, 1e-12);
+    check_network(test, DType::f16, 4e-3);
+    check_network(test, DType::bf16, 3e-2);
+  }
+}
