@@ -29,7 +29,10 @@ class LayoutChooser {
     for (int i = 0; i < graph.size(); ++i) {
       if (graph.node(i).is(ops::kernel)) demands_[i] = model.demands(body(i), kernel_class(i));
     }
-    for (const Output& output : graph.outputs()) fixed_row_major_.insert({output.value, true});
+    for (const Output& output : graph.outputs()) {
+      if (output.updates || !is_demanded(output.value))
+        fixed_row_major_.insert({output.value, true});
+    }
   }
 
   void choose() {
@@ -49,7 +52,15 @@ class LayoutChooser {
   const Graph& body(int i) const { return graph_.node(i).attributes.graph("body"); }
   std::string_view kernel_class(int i) const { return graph_.node(i).attributes.string("class"); }
 
-  // Leaves and outputs live in the caller's memory or in plain parameters: row-major.
+  // Whether the kernel that computes the value wants to store it in its own way.
+  bool is_demanded(Value value) const {
+    const auto& wanted = demands_[value.node].results;
+    const auto result = static_cast<size_t>(value.result);
+    return result < wanted.size() && wanted[result] && !wanted[result]->is_row_major();
+  }
+
+  // Leaves and outputs live in the caller's memory or in plain parameters: row-major. An output
+  // that its kernel stores otherwise is converted behind it.
   bool is_free(Value value) const {
     return graph_.node(value).is(ops::kernel) && !fixed_row_major_.contains(value);
   }
@@ -124,6 +135,11 @@ class LayoutRewriter {
         rewrite(i);
       else if (!copy_.has({i, 0}))
         copy_.node(i);
+    }
+    for (const Output& output : graph.outputs()) {
+      const Value stored = copy_[output.value];
+      if (copy_.graph().type(stored).layout.is_row_major()) continue;
+      copy_.replace(output.value, converted(stored, {}, graph.node(output.value).location));
     }
     return copy_.finish();
   }
