@@ -28,8 +28,7 @@ import report
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WORK = ROOT / ".cache" / "peers"
-FORWARD = ["argent", "ort", "openvino", "torch-compile", "torch-cl", "torch"]
-STEP = ["step-argent", "step-torch", "step-torch-cl", "step-torch-compile"]
+ENGINES = ["argent", "ort", "openvino", "torch-compile", "torch-cl", "torch"]
 # Errors allowed, as parts of the largest output of PyTorch in float64; twice the error of PyTorch
 # in f32, where that is more.
 DIRECT, WINOGRAD = 1e-5, 1e-4
@@ -219,7 +218,8 @@ def parse():
                         help="five networks, batch 1, without torch.compile, in five minutes")
     parser.add_argument("--batches", default="1", help="as in 1,8")
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--engines", default=",".join(FORWARD))
+    parser.add_argument("--engines", default=",".join(ENGINES),
+                        help="ours first; those that train take part in steps, too")
     parser.add_argument("--steps", help="training steps as in unet@128:2,lenet5:64; '' for none; "
                         "default: all of the comparison, with --quick one")
     parser.add_argument("--seconds", type=float, default=6, help="of turns per network")
@@ -232,14 +232,13 @@ def parse():
 def jobs_of(options):
     """(job, names of its engines, ours first) in the order they run."""
     engines = options.engines.split(",")
-    steps = STEP
     if options.steps is None:
         pairs = networks.QUICK_STEPS if options.quick else networks.STEPS
         options.steps = ",".join(f"{name}:{batch}" for name, batch in pairs.items())
     if options.quick:
         options.networks = options.networks or networks.QUICK
         engines = [name for name in engines if name != "torch-compile"]
-        steps = [name for name in STEP if name != "step-torch-compile"]
+    steps = ["step-argent", *[f"step-{name}" for name in engines if name.startswith("torch")]]
     for threads in [int(word) for word in options.threads.split(",")]:
         for batch in [int(word) for word in options.batches.split(",")]:
             for name in options.networks or networks.NETWORKS:
