@@ -15,26 +15,35 @@ using Matrix = WinogradMatrices::Matrix;
 constexpr AttributeSpec kAttributes[] = {optional_integer("tile", 2),
                                          optional_integers("padding", 0)};
 
-// Interpolation at 0, 1, −1 (and 2, −2) and infinity.
+// Toom-Cook interpolation (Barabasz, Anderson, Soodhalter, Gregg, "Error analysis and improving the
+// accuracy of Winograd convolution for deep neural networks", 2020) at 0, 1, −1 and infinity.
 const WinogradMatrices kTwo = {
     {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}},
     {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}},
     {{1, 1, 1, 0}, {0, 1, -1, -1}},
 };
+
+// At 0, p, −p, q, −q and infinity. With p q = 1 the powers stay close to 1, so that sums lose half
+// as much as at 1 and 2.
+constexpr double p = 2.0 / 3, q = 3.0 / 2, pp = p * p, qq = q * q;
+constexpr double kOfP = 1 / (2 * pp * (pp - qq)), kOfQ = 1 / (2 * qq * (qq - pp));
 const WinogradMatrices kFour = {
-    {{4, 0, -5, 0, 1, 0},
-     {0, -4, -4, 1, 1, 0},
-     {0, 4, -4, -1, 1, 0},
-     {0, -2, -1, 2, 1, 0},
-     {0, 2, -1, -2, 1, 0},
-     {0, 4, 0, -5, 0, 1}},
-    {{1.0 / 4, 0, 0},
-     {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-     {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-     {1.0 / 24, 1.0 / 12, 1.0 / 6},
-     {1.0 / 24, -1.0 / 12, 1.0 / 6},
+    {{1, 0, -(pp + qq), 0, 1, 0},
+     {0, -p* qq, -qq, p, 1, 0},
+     {0, p* qq, -qq, -p, 1, 0},
+     {0, -q* pp, -pp, q, 1, 0},
+     {0, q* pp, -pp, -q, 1, 0},
+     {0, 1, 0, -(pp + qq), 0, 1}},
+    {{1, 0, 0},
+     {kOfP, kOfP* p, kOfP* pp},
+     {kOfP, -kOfP* p, kOfP* pp},
+     {kOfQ, kOfQ* q, kOfQ* qq},
+     {kOfQ, -kOfQ* q, kOfQ* qq},
      {0, 0, 1}},
-    {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}},
+    {{1, 1, 1, 1, 1, 0},
+     {0, p, -p, q, -q, 0},
+     {0, pp, pp, qq, qq, 0},
+     {0, p* pp, -p* pp, q* qq, -q* qq, 1}},
 };
 
 // ---- shape rule ----
