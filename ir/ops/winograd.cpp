@@ -25,26 +25,23 @@ const WinogradMatrices kTwo = {
 
 // At 0, p, −p, q, −q and infinity. With p q = 1 the powers stay close to 1, so that sums lose half
 // as much as at 1 and 2.
-constexpr double p = 2.0 / 3, q = 3.0 / 2, pp = p * p, qq = q * q;
-constexpr double kOfP = 1 / (2 * pp * (pp - qq)), kOfQ = 1 / (2 * qq * (qq - pp));
-const WinogradMatrices kFour = {
-    {{1, 0, -(pp + qq), 0, 1, 0},
-     {0, -p* qq, -qq, p, 1, 0},
-     {0, p* qq, -qq, -p, 1, 0},
-     {0, -q* pp, -pp, q, 1, 0},
-     {0, q* pp, -pp, -q, 1, 0},
-     {0, 1, 0, -(pp + qq), 0, 1}},
-    {{1, 0, 0},
-     {kOfP, kOfP* p, kOfP* pp},
-     {kOfP, -kOfP* p, kOfP* pp},
-     {kOfQ, kOfQ* q, kOfQ* qq},
-     {kOfQ, -kOfQ* q, kOfQ* qq},
-     {0, 0, 1}},
-    {{1, 1, 1, 1, 1, 0},
-     {0, p, -p, q, -q, 0},
-     {0, pp, pp, qq, qq, 0},
-     {0, p* pp, -p* pp, q* qq, -q* qq, 1}},
-};
+WinogradMatrices four() {
+  const double p = 2.0 / 3, p2 = p * p, p3 = p2 * p;
+  const double q = 3.0 / 2, q2 = q * q, q3 = q2 * q;
+  // The inverse product of a point's distances to the others, times its powers.
+  const double a = 1 / (2 * p2 * (p2 - q2)), a1 = a * p, a2 = a * p2;
+  const double b = 1 / (2 * q2 * (q2 - p2)), b1 = b * q, b2 = b * q2;
+  return {
+      {{1, 0, -(p2 + q2), 0, 1, 0},
+       {0, -q, -q2, p, 1, 0},
+       {0, q, -q2, -p, 1, 0},
+       {0, -p, -p2, q, 1, 0},
+       {0, p, -p2, -q, 1, 0},
+       {0, 1, 0, -(p2 + q2), 0, 1}},
+      {{1, 0, 0}, {a, a1, a2}, {a, -a1, a2}, {b, b1, b2}, {b, -b1, b2}, {0, 0, 1}},
+      {{1, 1, 1, 1, 1, 0}, {0, p, -p, q, -q, 0}, {0, p2, p2, q2, q2, 0}, {0, p3, -p3, q3, -q3, 1}}};
+}
+const WinogradMatrices kFour = four();
 
 // ---- shape rule ----
 

@@ -1,4 +1,6 @@
 """Argent's general convolution in PyTorch: one plain convolution per group."""
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -56,8 +58,10 @@ def conv(a, type_, x, w):
 def winograd_conv(a, type_, x, u):
     """The 3x3 convolution whose weights were transformed to u; no gradients."""
     m = a["tile"]
-    points = [0, 1, -1] if m == 2 else [0, 1, -1, 2, -2]
-    scale = [1, 2, 2] if m == 2 else [4, -6, -6, 24, 24]
+    points = [0, 1, -1] if m == 2 else [0, 2 / 3, -2 / 3, 3 / 2, -3 / 2]
+    # Toom-Cook: the product of a point's distances to the others; F(2x2) halves up to sign.
+    scale = [1, 2, 2] if m == 2 else [
+        math.prod(p - other for other in points if other != p) for p in points]
     g = torch.tensor([[p ** k / s for k in range(3)] for p, s in zip(points, scale)] + [[0, 0, 1]],
                      dtype=x.dtype)
     inverse = torch.linalg.pinv(g)
