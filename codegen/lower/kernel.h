@@ -4,6 +4,7 @@
 
 #include <Halide.h>
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -79,6 +80,11 @@ struct Kernel {
   Target target;
 
   const TensorType& result_type(size_t i) const { return result_forms[i].type; }
+  // Whether a result overwrites an operand: then each of its elements must be computed once only.
+  bool overwrites_operand() const {
+    return std::any_of(in_place.begin(), in_place.end(),
+                       [](int64_t operand) { return operand >= 0; });
+  }
   // Loop variables of physical results, innermost first: the names of all result Funcs.
   static Halide::Var physical(int i) { return Halide::Var("p" + std::to_string(i)); }
   // Extents of result i's physical dimensions, innermost first.

@@ -18,6 +18,11 @@ std::span<const Row> cpu_templates();
 // Schedules the kernel. Throws CompileError for an unknown template or impossible parameters.
 void apply(lower::Kernel& kernel, const Schedule& schedule);
 
+// A parameter as Halide's factors want it.
+inline int value(const Schedule& schedule, std::string_view parameter) {
+  return static_cast<int>(schedule.at(parameter));
+}
+
 // The templates of cpu/.
 void contraction_plain(lower::Kernel& kernel, const Schedule& schedule);
 void conv_backward_weights(lower::Kernel& kernel, const Schedule& schedule);

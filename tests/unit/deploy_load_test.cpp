@@ -17,6 +17,7 @@
 #include "deploy/compile.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/leaf.h"
+#include "tests/sample.h"
 #include "train/training_step.h"
 
 using namespace ag;
@@ -29,19 +30,6 @@ using Clock = std::chrono::steady_clock;
 double load_seconds() {
   const char* seconds = std::getenv("ARGENT_LOAD_SECONDS");
   return seconds ? std::max(1.0, std::atof(seconds)) : 3;
-}
-
-// Values that differ from element to element and from image to image.
-Array sample(const TensorType& type, int64_t seed) {
-  Array array(type.dtype, type.shape);
-  for (int64_t i = 0; i < array.count(); ++i) {
-    const int64_t number = (i * 7919 + seed * 104729) % 2003;
-    if (is_float(type.dtype))
-      array.set_double(i, static_cast<double>(number) / 1001.5 - 1);
-    else
-      array.set_int(i, number % 10);
-  }
-  return array;
 }
 
 bool same_bytes(const Array& a, const Array& b) {

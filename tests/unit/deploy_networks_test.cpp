@@ -12,24 +12,12 @@
 #include "ir/ops/leaf.h"
 #include "ir/ops/loss.h"
 #include "ir/ops/view.h"
+#include "tests/sample.h"
 #include "train/training_step.h"
 
 using namespace ag;
 
 namespace {
-
-// Values in [-1, 1) that differ from element to element; class numbers where integers are wanted.
-Array sample(const TensorType& type, int64_t seed) {
-  Array array(type.dtype, type.shape);
-  for (int64_t i = 0; i < array.count(); ++i) {
-    const int64_t number = (i * 7919 + seed * 104729) % 2003;
-    if (is_float(type.dtype))
-      array.set_double(i, static_cast<double>(number) / 1001.5 - 1);
-    else
-      array.set_int(i, number % 10);
-  }
-  return array;
-}
 
 // A first value that is neither 0 nor 1 everywhere, so that every operand counts.
 Array first_value(const Parameter& parameter, int64_t seed) {

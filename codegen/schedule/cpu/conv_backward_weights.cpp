@@ -41,10 +41,6 @@ struct Parameters {
         unroll_x(value(schedule, "unroll_x")),
         tasks(value(schedule, "tasks")),
         parallel(value(schedule, "parallel") != 0) {}
-
-  static int value(const Schedule& schedule, std::string_view name) {
-    return static_cast<int>(schedule.at(name));
-  }
 };
 
 // The gradient's axis of output channels, which is where vectors lie, and its block.

@@ -45,8 +45,8 @@ class DepthwiseWeights {
       : contraction_(kernel.contractions[0]),
         rank_(kernel.body.node(contraction_.node).types[0].rank()),
         block_(channel_block(kernel, contraction_)),
-        tile_y_(static_cast<int>(schedule.at("tile_y"))),
-        unroll_x_(static_cast<int>(schedule.at("unroll_x"))) {
+        tile_y_(value(schedule, "tile_y")),
+        unroll_x_(value(schedule, "unroll_x")) {
     const Shape& gradient = kernel.body.node(contraction_.node).types[0].shape;
     require_divides(kName, "tile_y", tile_y_, rank_ > 3 ? gradient[rank_ - 2] : 1);
     require_divides(kName, "unroll_x", unroll_x_, contraction_.tap_extents[0]);

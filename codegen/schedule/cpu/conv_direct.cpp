@@ -52,18 +52,7 @@ struct Parameters {
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0),
         unroll_channels(schedule.values.contains("unroll_channels") &&
                         value(schedule, "unroll_channels") != 0) {}
-
-  static int value(const Schedule& schedule, std::string_view name) {
-    return static_cast<int>(schedule.at(name));
-  }
 };
-
-bool is_in_place(const lower::Kernel& kernel) {
-  for (int64_t operand : kernel.in_place) {
-    if (operand >= 0) return true;
-  }
-  return false;
-}
 
 // Blocks of input channels; 0 where they are not split.
 int channel_blocks(const Anchor& anchor) {
@@ -91,7 +80,7 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
   require_divides(kName, "tile_k", p.tile_k, anchor.extent(anchor.lane_axis));
   const int64_t width = anchor.extent(anchor.rank - 1);
   const int64_t height = anchor.rank > 3 ? anchor.extent(anchor.rank - 2) : 1;
-  const bool once = is_in_place(kernel);
+  const bool once = kernel.overwrites_operand();
   for (auto [name, tile, extent] :
        {std::tuple{"tile_x", p.tile_x, width}, std::tuple{"tile_y", p.tile_y, height},
         std::tuple{"task_rows", std::max(p.task_rows, 1), height}}) {

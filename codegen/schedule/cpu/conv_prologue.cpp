@@ -8,6 +8,8 @@
 // Parameters: tile_x, tile_y, tile_k; rows: of an image whose input is computed at a time;
 // unroll_epilogue (0 or 1); parallel (0 or 1): over rows and images.
 
+#include <fmt/format.h>
+
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
 
@@ -33,25 +35,21 @@ struct Parameters {
         rows(value(schedule, "rows")),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0),
         parallel(value(schedule, "parallel") != 0) {}
-
-  static int value(const Schedule& schedule, std::string_view name) {
-    return static_cast<int>(schedule.at(name));
-  }
 };
 
 void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& p) {
   const bool fits = anchor.contraction.prologue.defined() && anchor.block != 0 &&
                     anchor.rank == 4 && anchor.channel_block != 0;
   if (!fits) {
-    throw CompileError(std::string("schedule: ") + std::string(kName) +
-                       " wants a 1x1 convolution of a computed input, in blocks of channels")
+    throw CompileError(fmt::format("schedule: {}: wants a 1x1 convolution of a computed input into "
+                                   "blocks of channels; result {} is not one",
+                                   kName, to_string(kernel.result_type(0))))
         .help("schedule this kernel with contraction_plain");
   }
   require_divides(kName, "tile_k", p.tile_k, anchor.extent(anchor.lane_axis));
   require_divides(kName, "rows", p.rows, anchor.extent(2));
   require_divides(kName, "tile_y", p.tile_y, p.rows);
-  const bool once = std::any_of(kernel.in_place.begin(), kernel.in_place.end(),
-                                [](int64_t operand) { return operand >= 0; });
+  const bool once = kernel.overwrites_operand();
   const int64_t width = anchor.extent(3);
   if (once || p.tile_x < 1 || p.tile_x > width) require_divides(kName, "tile_x", p.tile_x, width);
 }

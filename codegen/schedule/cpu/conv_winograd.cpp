@@ -39,10 +39,6 @@ struct Parameters {
         tile_k(value(schedule, "tile_k")),
         parallel(value(schedule, "parallel")),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0) {}
-
-  static int value(const Schedule& schedule, std::string_view name) {
-    return static_cast<int>(schedule.at(name));
-  }
 };
 
 class WinogradKernel {

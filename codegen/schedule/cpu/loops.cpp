@@ -17,11 +17,6 @@ std::vector<Var> physical_variables(size_t rank) {
   return variables;
 }
 
-bool overwrites_operand(const lower::Kernel& kernel) {
-  return std::any_of(kernel.in_place.begin(), kernel.in_place.end(),
-                     [](int64_t operand) { return operand >= 0; });
-}
-
 // A Func of all results at one position, and of what is computed before the first is stored.
 Func tuple_of(const std::vector<Func>& funcs, const std::string& name, size_t rank) {
   std::vector<Var> variables = physical_variables(rank);
@@ -62,7 +57,7 @@ void join_results(lower::Kernel& kernel) {
     kernel.stages = kernel.results;
   } else {
     Func joined = tuple_of(kernel.results, "results", rank);
-    if (overwrites_operand(kernel)) {
+    if (kernel.overwrites_operand()) {
       kernel.fresh = joined;
       joined = copy_of(joined, rank);
     }
@@ -96,9 +91,9 @@ RowLoop schedule_stage(lower::Kernel& kernel, size_t index, bool parallel) {
   int vectorised = vector_dimension(extents);
   int lanes = vector_lanes(kernel.target, stage.types(), extents[vectorised]);
   bool exact = extents[vectorised] % lanes == 0;
-  TailStrategy tail = exact                        ? TailStrategy::RoundUp
-                      : overwrites_operand(kernel) ? TailStrategy::GuardWithIf
-                                                   : TailStrategy::ShiftInwards;
+  TailStrategy tail = exact                         ? TailStrategy::RoundUp
+                      : kernel.overwrites_operand() ? TailStrategy::GuardWithIf
+                                                    : TailStrategy::ShiftInwards;
   Var dimension = lower::Kernel::physical(vectorised), vectors("vectors"), lane("lane"),
       task("task");
   stage.split(dimension, vectors, lane, lanes, tail).vectorize(lane);

@@ -36,10 +36,6 @@ struct Parameters {
         task_rows(value(schedule, "task_rows")),
         pack(value(schedule, "pack") != 0),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0) {}
-
-  static int value(const Schedule& schedule, std::string_view name) {
-    return static_cast<int>(schedule.at(name));
-  }
 };
 
 void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& p) {
@@ -50,8 +46,7 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
         .help("schedule this kernel with contraction_plain");
   }
   const int64_t rows = anchor.extent(column - 1), columns = anchor.extent(column);
-  const bool exact = std::any_of(kernel.in_place.begin(), kernel.in_place.end(),
-                                 [](int64_t operand) { return operand >= 0; });
+  const bool exact = kernel.overwrites_operand();
   const int64_t width = static_cast<int64_t>(p.tile_n) * p.lanes;
   if (p.tile_n < 1 || p.lanes < 1 || width > columns || (exact && columns % width != 0)) {
     require_divides(kName, "tile_n * lanes", width, columns);

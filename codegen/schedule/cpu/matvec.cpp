@@ -30,10 +30,10 @@ struct Parameters {
   int tile_n, lanes, unroll, task_tiles;
 
   explicit Parameters(const Schedule& schedule)
-      : tile_n(static_cast<int>(schedule.at("tile_n"))),
-        lanes(static_cast<int>(schedule.at("lanes"))),
-        unroll(static_cast<int>(schedule.at("unroll"))),
-        task_tiles(static_cast<int>(schedule.at("task_tiles"))) {}
+      : tile_n(value(schedule, "tile_n")),
+        lanes(value(schedule, "lanes")),
+        unroll(value(schedule, "unroll")),
+        task_tiles(value(schedule, "task_tiles")) {}
 };
 
 void check(const Anchor& anchor, const Parameters& p) {

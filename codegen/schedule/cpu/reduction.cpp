@@ -260,9 +260,7 @@ void group_rows(const lower::Kernel& kernel, RowLoop& row) {
   constexpr int64_t kMostRows = 4, kMostElements = 2048;
   const int64_t width = kernel.result_type(0).shape.back();
   const int64_t rows = std::min({kMostRows, kMostElements / width, int64_t{row.extent} / 2});
-  const bool in_place = std::any_of(kernel.in_place.begin(), kernel.in_place.end(),
-                                    [](int64_t operand) { return operand >= 0; });
-  if (rows < 2 || in_place) return;
+  if (rows < 2 || kernel.overwrites_operand()) return;
   const Var group("group"), member("member");
   row.stage.split(row.loop, group, member, static_cast<int>(rows),
                   Halide::TailStrategy::ShiftInwards);
