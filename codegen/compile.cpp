@@ -8,6 +8,8 @@
 #include "codegen/kernel/worker_pool.h"
 #include "codegen/schedule/algorithm_model.h"
 #include "codegen/schedule/layout_model.h"
+#include "ir/ops/kernel.h"
+#include "passes/fuse.h"
 #include "passes/storage.h"
 
 namespace ag {
@@ -81,6 +83,52 @@ constexpr Pass kTargetPasses[] = {
      kTargetParameters},
     {"share_storage", "concats and slices of channels as views of one buffer", run_share_storage}};
 
+constexpr std::string_view kOptionalPasses[] = {
+    "fold_batch_norm",   "fast_variance", "split_taps", "cse",
+    "choose_algorithms", "fuse",          "layout",     "share_storage"};
+
+bool runs(std::string_view pass, const LoweringOptions& options) {
+  return std::find(options.without.begin(), options.without.end(), pass) == options.without.end();
+}
+
+void check_without(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (std::find(std::begin(kOptionalPasses), std::end(kOptionalPasses), name) !=
+        std::end(kOptionalPasses)) {
+      continue;
+    }
+    throw CompileError(fmt::format("compile: '{}' is no pass that can be left out", name))
+        .help(fmt::format("these can: {}", fmt::join(kOptionalPasses, ", ")));
+  }
+}
+
+// The default pipeline up to fusion, which comes after the choice of algorithms.
+std::vector<PassCall> pipeline_before_fusion(const LoweringOptions& options) {
+  std::vector<PassCall> calls = parse_pipeline(kDefaultPipeline);
+  std::erase_if(calls, [&](const PassCall& call) {
+    return call.pass->name == "fuse" || !runs(call.pass->name, options);
+  });
+  return calls;
+}
+
+// A target's schedules asked for no layouts.
+class RowMajorModel : public LayoutModel {
+ public:
+  explicit RowMajorModel(const LayoutModel& schedules) : schedules_(schedules) {}
+  LayoutDemands demands(const Graph& body, std::string_view) const override {
+    LayoutDemands demands;
+    demands.operands.resize(body_leaves(body).size());
+    demands.results.resize(body.outputs().size());
+    return demands;
+  }
+  bool follows(std::string_view kernel_class) const override {
+    return schedules_.follows(kernel_class);
+  }
+
+ private:
+  const LayoutModel& schedules_;
+};
+
 }  // namespace
 
 std::span<const Pass> compiler_passes() {
@@ -92,16 +140,22 @@ std::span<const Pass> compiler_passes() {
   return passes;
 }
 
-Graph lower_to_kernels(const Graph& graph, const Target& target, bool winograd) {
-  // Algorithms are chosen just before the pipeline's last pass, which is fusion.
-  const size_t fusion = kDefaultPipeline.rfind(',');
-  Graph kernels = run_pipeline(graph, parse_pipeline(kDefaultPipeline.substr(0, fusion)));
-  if (winograd) {
+std::span<const std::string_view> optional_passes() { return kOptionalPasses; }
+
+Graph lower_to_kernels(const Graph& graph, const Target& target, const LoweringOptions& options) {
+  check_without(options.without);
+  Graph kernels = run_pipeline(graph, pipeline_before_fusion(options));
+  if (options.winograd && runs("choose_algorithms", options)) {
     kernels = run_pipeline(choose_algorithms(kernels, CpuAlgorithmModel(target)),
                            parse_pipeline("cse,dce"));
   }
-  kernels = run_pipeline(kernels, parse_pipeline(kDefaultPipeline.substr(fusion + 1)));
-  return share_storage(assign_layouts(kernels, CpuLayoutModel(target)));
+  kernels = fuse(kernels, {.joins = runs("fuse", options)});
+  const CpuLayoutModel schedules(target);
+  const RowMajorModel row_major(schedules);
+  const bool blocked = runs("layout", options);
+  kernels =
+      assign_layouts(kernels, blocked ? static_cast<const LayoutModel&>(schedules) : row_major);
+  return runs("share_storage", options) ? share_storage(kernels) : kernels;
 }
 
 CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,
@@ -110,7 +164,7 @@ CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> e
   const Target& target = find_target(settings.target);
   std::vector<ProgramEntry> kernels;
   for (const ProgramEntry& entry : entries)
-    kernels.push_back({entry.name, lower_to_kernels(entry.graph, target, settings.winograd)});
+    kernels.push_back({entry.name, lower_to_kernels(entry.graph, target, settings.lowering)});
   return compile_kernel_graphs(std::move(name), kernels, weights, settings);
 }
 

@@ -19,13 +19,19 @@ struct ProgramEntry {
   Graph graph;
 };
 
+// What happens to a graph on its way to kernels.
+struct LoweringOptions {
+  bool winograd = false;  // 3x3 convolutions by Winograd's algorithm where it is faster, with
+                          // errors up to 1e-4 of a result's range
+  std::vector<std::string> without;  // of optional_passes()
+};
+
 struct CompileSettings {
   std::string target = "host";
   KernelCompiler* compiler = nullptr;  // null: the worker processes of this process
   bool use_cache = true;               // the kernel cache on disk
   bool explain = false;                // keep each kernel's loop nest
-  bool winograd = false;               // 3x3 convolutions by Winograd's algorithm where it is
-                                       // faster, with errors up to 1e-4 of a result's range
+  LoweringOptions lowering;
 };
 
 // What the compiler knows about a kernel it made.
@@ -49,7 +55,13 @@ std::span<const Pass> compiler_passes();
 
 // The graph as kernels with layouts for a target: composites written out, duplicates and dead code
 // removed, algorithms chosen, fused, layouts assigned.
-Graph lower_to_kernels(const Graph& graph, const Target& target, bool winograd = false);
+// Throws CompileError where `without` names a pass that is not optional.
+Graph lower_to_kernels(const Graph& graph, const Target& target,
+                       const LoweringOptions& options = {});
+
+// Passes whose results are right, if slower, without them. Where "fuse" is left out every op is a
+// kernel of its own; without "layout" every value is stored row-major.
+std::span<const std::string_view> optional_passes();
 
 // Compiles the entries into one program. `weights` are the values of all parameters and states by
 // name; throws CompileError when one is missing or has another type.

@@ -14,7 +14,7 @@ CompileSettings settings_of(const CompileOptions& options) {
   CompileSettings settings;
   settings.target = options.target;
   settings.explain = options.explain;
-  settings.winograd = options.winograd;
+  settings.lowering.winograd = options.winograd;
   return settings;
 }
 

@@ -10,6 +10,9 @@ constexpr PassParameter kGradParameters[] = {
     {"with_respect_to", "leaves, as a list; all parameters if not given"},
     {"prefix", "of the new outputs' names (grad.)"},
 };
+constexpr PassParameter kFuseParameters[] = {
+    {"joins", "false: a kernel for each op (true)"},
+};
 constexpr PassParameter kExpandParameters[] = {
     {"only", "composites to write out, as a list"},
     {"keep", "composites to leave whole, as a list"},
@@ -22,6 +25,10 @@ Graph run_grad(const Graph& graph, const PassOptions& options) {
 
 Graph run_expand(const Graph& graph, const PassOptions& options) {
   return expand_composites(graph, {options.list("only"), options.list("keep")});
+}
+
+Graph run_fuse(const Graph& graph, const PassOptions& options) {
+  return fuse(graph, {.joins = options.flag("joins", true)});
 }
 
 // A pass without parameters.
@@ -42,7 +49,7 @@ constexpr Pass kPasses[] = {
     {"fast_variance", "statistics of batch norm in one reading", run<fast_variance>},
     {"split_taps", "sum the taps of convolutions that mostly meet padding", run<split_taps>},
     {"expand", "write composites out in primitives", run_expand, kExpandParameters},
-    {"fuse", "group primitives into kernels", run<fuse>},
+    {"fuse", "group primitives into kernels", run_fuse, kFuseParameters},
 };
 
 }  // namespace

@@ -33,9 +33,9 @@
 
 namespace ag {
 
-Graph fuse(const Graph& graph) {
-  FusionGroups groups = choose_roots(graph);
-  merge_siblings(graph, groups);
+Graph fuse(const Graph& graph, const FuseOptions& options) {
+  FusionGroups groups = choose_roots(graph, options);
+  if (options.joins) merge_siblings(graph, groups);
   return build_kernels(graph, groups);
 }
 

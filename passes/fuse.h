@@ -18,6 +18,12 @@ namespace ag {
 // (pooling and its gradients), "gather", "reduction" (one or several over the same rows or
 // columns); without one it is "concat" or "slice" where it is just that, of stored values, else
 // "pointwise".
-Graph fuse(const Graph& graph);
+//
+// Without `joins` every op but views and generators is a kernel of its own, to see what fusion is
+// worth.
+struct FuseOptions {
+  bool joins = true;
+};
+Graph fuse(const Graph& graph, const FuseOptions& options = {});
 
 }  // namespace ag

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "passes/fuse.h"
 
 namespace ag {
 
@@ -41,7 +42,7 @@ struct FusionGroups {
   bool is_root(int node) const { return roots[node].size() == 1 && *roots[node].begin() == node; }
 };
 
-FusionGroups choose_roots(const Graph& graph);
+FusionGroups choose_roots(const Graph& graph, const FuseOptions& options);
 // Merges kernels over one domain that share operands or feed each other directly.
 void merge_siblings(const Graph& graph, FusionGroups& groups);
 Graph build_kernels(const Graph& graph, const FusionGroups& groups);

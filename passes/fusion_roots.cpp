@@ -73,7 +73,8 @@ constexpr int kMostRecomputedOps = 12;
 
 class RootChooser {
  public:
-  explicit RootChooser(const Graph& graph) : graph_(graph), uses_(graph.size()) {
+  RootChooser(const Graph& graph, const FuseOptions& options)
+      : graph_(graph), options_(options), uses_(graph.size()) {
     groups_.roots.resize(graph.size());
     groups_.anchor.assign(graph.size(), -1);
     for (int i = 0; i < graph.size(); ++i) {
@@ -156,7 +157,7 @@ class RootChooser {
     std::set<int> users;
     for (int user : uses_[i]) users.insert(groups_.roots[user].begin(), groups_.roots[user].end());
     bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty() ||
-                  is_stored_concat(graph_, i) || rows_.ends_rows(i) ||
+                  is_stored_concat(graph_, i) || rows_.ends_rows(i) || stands_alone(role) ||
                   (is_constant_[i] && node.is(ops::transpose));
     if (!stored && role != FusionRole::generator) {
       stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
@@ -176,6 +177,11 @@ class RootChooser {
     }
     groups_.roots[i] = {i};
     if (role == FusionRole::anchor || role == FusionRole::reduction) groups_.anchor[i] = i;
+  }
+
+  // Whether every op of this role is a kernel of its own.
+  bool stands_alone(FusionRole role) const {
+    return !options_.joins && role != FusionRole::view && role != FusionRole::generator;
   }
 
   bool is_live(int i) const { return !groups_.roots[i].empty(); }
@@ -295,6 +301,7 @@ class RootChooser {
   }
 
   const Graph& graph_;
+  const FuseOptions options_;
   std::vector<std::vector<int>> uses_;
   std::vector<bool> is_output_, is_constant_;
   std::vector<Closure> closures_;
@@ -353,6 +360,8 @@ bool is_view_slice(const Graph& graph, int i) {
   return true;
 }
 
-FusionGroups choose_roots(const Graph& graph) { return RootChooser(graph).run(); }
+FusionGroups choose_roots(const Graph& graph, const FuseOptions& options) {
+  return RootChooser(graph, options).run();
+}
 
 }  // namespace ag

@@ -94,16 +94,21 @@ void add_options(CLI::App& command, ProgramOptions& options, const char* model) 
       .add_option("--winograd", options.winograd,
                   "Winograd's algorithm for 3x3 convolutions where it is faster: on, off (on)")
       ->check(CLI::IsMember({"on", "off"}));
+  command
+      .add_option("--without", options.without,
+                  fmt::format("optional passes to leave out, to see what they are worth: {}",
+                              fmt::join(optional_passes(), ", ")))
+      ->delimiter(',');
 }
 
 // Options that a compiled library has no use for.
 void check_library_options(const ProgramOptions& options) {
   const bool none = options.batch.empty() && options.target == "host" && !options.network.seed &&
                     options.network.classes == 0 && options.network.shape.empty() &&
-                    !options.no_cache && options.uses_winograd();
+                    !options.no_cache && options.winograd == "on" && options.without.empty();
   if (none) return;
-  throw CompileError(fmt::format("{} is compiled: its batch, target, classes, input shape and seed "
-                                 "are what they are",
+  throw CompileError(fmt::format("{} is compiled: its batch, target, classes, input shape, seed "
+                                 "and passes are what they are",
                                  options.model))
       .help("leave these options out, or give the network itself");
 }
@@ -140,7 +145,7 @@ CompiledProgram compile_network(const NetworkProgram& network, const ProgramOpti
                         {.target = options.target,
                          .use_cache = !options.no_cache,
                          .explain = explain,
-                         .winograd = options.uses_winograd()});
+                         .lowering = options.lowering()});
 }
 
 bool is_library(std::string_view model) { return model.ends_with(".so"); }

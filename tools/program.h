@@ -19,13 +19,14 @@ struct ProgramOptions {
   std::vector<int64_t> batch;  // one entry each; empty: the network's own
   std::string target = "host";
   bool no_cache = false;
-  std::string winograd = "on";  // or "off"
+  std::string winograd = "on";       // or "off"
+  std::vector<std::string> without;  // of optional_passes()
 
-  bool uses_winograd() const { return winograd == "on"; }
+  LoweringOptions lowering() const { return {winograd == "on", without}; }
 };
 
 // MODEL, --target, --batch, --weights, --seed, --classes, --input-shape, --no-cache,
-// --winograd
+// --winograd, --without
 void add_program_options(CLI::App& command, ProgramOptions& options);
 // MODEL may then be a compiled library, too.
 void add_program_or_library_options(CLI::App& command, ProgramOptions& options);

@@ -135,7 +135,7 @@ void Trainer::compile_step() {
   }
   CompileSettings settings;
   settings.target = options_.target;
-  settings.winograd = options_.winograd;
+  settings.lowering.winograd = options_.winograd;
   const ProgramEntry entry{"step", step_.graph};
   CompiledProgram compiled =
       compile_graphs(c_identifier(step_.graph.name()), {&entry, 1}, values, settings);

@@ -113,9 +113,10 @@ TEST_CASE("convolutions by Winograd equal the interpreter") {
     const Values values(graph);
     const ReferenceTensor want = interpret(graph, values.bindings)[0];
     const ProgramEntry entry{"main", graph};
-    CompiledProgram fast = compile_graphs("fast", {&entry, 1}, values.weights, {.winograd = true});
+    CompiledProgram fast =
+        compile_graphs("fast", {&entry, 1}, values.weights, {.lowering = {.winograd = true}});
     CompiledProgram plain =
-        compile_graphs("plain", {&entry, 1}, values.weights, {.winograd = false});
+        compile_graphs("plain", {&entry, 1}, values.weights, {.lowering = {.winograd = false}});
     CHECK(uses_winograd(fast));
     CHECK_FALSE(uses_winograd(plain));
     const auto program = LoadedProgram::in_memory(fast.program);
@@ -199,8 +200,8 @@ TEST_CASE("layers of ResNet-18, VGG-16 and U-Net are Winograd's unless asked oth
     const Values values(graph);
     const ProgramEntry entry{"main", graph};
     for (const bool winograd : {CompileOptions().winograd, false}) {
-      CompiledProgram compiled =
-          compile_graphs("layer", {&entry, 1}, values.weights, {.winograd = winograd});
+      CompiledProgram compiled = compile_graphs("layer", {&entry, 1}, values.weights,
+                                                {.lowering = {.winograd = winograd}});
       CHECK(uses_winograd(compiled) == winograd);
       ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(2);
       const Array got = instance.run(0, values.inputs)[0];

@@ -43,8 +43,17 @@ double relative_error(const Array& found, const ReferenceTensor& wanted) {
   return worst / largest;
 }
 
+CompiledGraph compile_without(const Graph& graph, const WeightMap& weights,
+                              const std::vector<std::string>& passes) {
+  if (passes.empty()) return compile(graph, weights);
+  const ProgramEntry entry{"main", graph};
+  const CompileSettings settings{.lowering = {.winograd = true, .without = passes}};
+  const CompiledProgram compiled = compile_graphs("without", {&entry, 1}, weights, settings);
+  return {LoadedProgram::in_memory(compiled.program), 1};
+}
+
 void check_compiled(const Graph& graph, const std::vector<Parameter>& parameters,
-                    double tolerance = 2e-4) {
+                    double tolerance = 2e-4, const std::vector<std::string>& without = {}) {
   Bindings bindings;
   WeightMap weights;
   std::vector<Array> inputs;
@@ -60,7 +69,7 @@ void check_compiled(const Graph& graph, const std::vector<Parameter>& parameters
     bindings.emplace(graph.leaf_name(leaf), ReferenceTensor::from(inputs.back()));
   }
   std::vector<ReferenceTensor> wanted = interpret(graph, bindings);
-  CompiledGraph compiled = compile(graph, weights);
+  CompiledGraph compiled = compile_without(graph, weights, without);
   std::vector<Array> results = compiled(std::span<const Array>(inputs));
   size_t result = 0;
   for (size_t i = 0; i < wanted.size(); ++i) {
@@ -98,6 +107,34 @@ TEST_CASE("training steps equal the interpreter: loss, parameters and all state"
     TrainingStep step = training_step(zoo_model(row.name, 3), {.optimizer = row.optimizer});
     check_compiled(step.graph, step.parameters);
   }
+}
+
+namespace {
+
+// Something for every optional pass: batch norm, parts of a concat, taps that only meet padding.
+Tensor branches(Tensor image) {
+  auto block = [](const char* name, Tensor x, int64_t channels, ConvLayer options) {
+    return silu(batch_norm(std::string(name) + ".bn", conv(name, x, channels, options)));
+  };
+  Tensor x = block("stem", image, 16, {.kernel = 3, .padding = 1});
+  Tensor near = block("near", x, 16, {.kernel = 3, .padding = 1});
+  Tensor far = block("far", x, 16, {.kernel = 3, .padding = 7, .dilation = 7});
+  x = block("mix", concat({near, far}, 1), 24, {.kernel = 1});
+  return linear("fc", flatten(avg_pool(x, {.kernel = 2})), 3);
+}
+
+}  // namespace
+
+TEST_CASE("without any one of the optional passes results are the same") {
+  Model model = trace(branches, {.image = f32(2, 3, 12, 12), .name = "branches"});
+  TrainingStep step = training_step(model, {.optimizer = sgd(0.1, {.momentum = 0.9})});
+  for (std::string_view pass : optional_passes()) {
+    CAPTURE(std::string(pass));
+    check_compiled(model.forward(), model.parameters(), 2e-4, {std::string(pass)});
+    check_compiled(step.graph, step.parameters, 2e-4, {std::string(pass)});
+  }
+  CHECK_THROWS_WITH_AS(lower_to_kernels(model.forward(), host_target(), {.without = {"dce"}}),
+                       doctest::Contains("'dce' is no pass that can be left out"), CompileError);
 }
 
 namespace {

@@ -47,7 +47,7 @@ void check_losses(const std::filesystem::path& folder, bool winograd) {
     values[parameter.name] = draw(as_recorded(parameter), seed);
   const ProgramEntry entry{"step", step.graph};
   const CompiledProgram compiled =
-      compile_graphs("modern_cnn_step", {&entry, 1}, values, {.winograd = winograd});
+      compile_graphs("modern_cnn_step", {&entry, 1}, values, {.lowering = {.winograd = winograd}});
   CHECK(winograd == std::any_of(compiled.kernels.begin(), compiled.kernels.end(),
                                 [](const KernelReport& kernel) {
                                   return kernel.request.schedule.starts_with("conv_winograd{");

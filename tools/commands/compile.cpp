@@ -40,7 +40,7 @@ std::string kernel_graphs_text(const NetworkProgram& network, const ProgramOptio
   const Target& target = find_target(options.target);
   std::string text;
   for (const ProgramEntry& entry : network.entries)
-    text += print(lower_to_kernels(entry.graph, target, options.uses_winograd()));
+    text += print(lower_to_kernels(entry.graph, target, options.lowering()));
   return text;
 }
 

@@ -42,7 +42,7 @@ Classes classes_of(const NetworkProgram& network, const ProgramOptions& options)
   const Target& target = find_target(options.target);
   Classes classes;
   for (const ProgramEntry& entry : network.entries) {
-    const Graph graph = lower_to_kernels(entry.graph, target, options.uses_winograd());
+    const Graph graph = lower_to_kernels(entry.graph, target, options.lowering());
     for (int i = 0; i < graph.size(); ++i) {
       const Node& node = graph.node(i);
       if (!node.is(ops::kernel)) continue;

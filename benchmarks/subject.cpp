@@ -1,0 +1,63 @@
+#include "benchmarks/subject.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "frontend/init/draw.h"
+#include "frontend/zoo/zoo.h"
+#include "train/training_step.h"
+
+namespace ag {
+namespace {
+
+std::string zoo_name(const std::string& network) { return network.substr(0, network.find('@')); }
+
+Array example_input(const plan::Tensor& tensor, int64_t classes) {
+  Array array(tensor.dtype, tensor.shape);
+  for (int64_t i = 0; i < array.count(); ++i) {
+    double value = tensor.shape.empty() ? 0.01 : static_cast<double>(i * 7919 % 2003) / 1001.5 - 1;
+    array.set_double(i, is_float(tensor.dtype) ? value : static_cast<double>(i % classes));
+  }
+  return array;
+}
+
+}  // namespace
+
+Model model_of(const Subject& subject) {
+  const size_t at = subject.network.find('@');
+  const int64_t extent = at == std::string::npos ? 0 : std::stoll(subject.network.substr(at + 1));
+  return zoo_model(zoo_name(subject.network), subject.batch, 0, extent);
+}
+
+CompiledProgram compile_subject(const Subject& subject, const LoweringOptions& lowering) {
+  Model model = model_of(subject);
+  model.initialize(1);
+  WeightMap values = model.weights();
+  if (!subject.trains) {
+    const ProgramEntry entry{"forward", model.forward()};
+    return compile_graphs("forward", {&entry, 1}, values, {.lowering = lowering});
+  }
+  TrainingStep step = training_step(model, {.optimizer = sgd(0.01, {.momentum = 0.9})});
+  for (const Parameter& parameter : step.parameters) {
+    if (!values.contains(parameter.name)) values[parameter.name] = draw(parameter, 0);
+  }
+  const ProgramEntry entry{"step", step.graph};
+  return compile_graphs("step", {&entry, 1}, values, {.lowering = lowering});
+}
+
+std::vector<Array> example_inputs(const Subject& subject, const plan::Program& program) {
+  const int64_t classes = std::min<int64_t>(10, zoo_entry(zoo_name(subject.network)).classes);
+  std::vector<Array> inputs;
+  for (int tensor : program.entries[0].inputs)
+    inputs.push_back(example_input(program.tensors[tensor], classes));
+  return inputs;
+}
+
+double milliseconds(ProgramInstance& instance, const std::vector<Array>& inputs) {
+  auto start = std::chrono::steady_clock::now();
+  instance.run(0, inputs);
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+}  // namespace ag
