@@ -1,16 +1,17 @@
-// Sharing storage: concats and slices as views. The contract stands in the header.
+// Sharing storage: concats, slices and reshapes as views. The contract stands in the header.
 //
 // What: walks the kernels backwards and gives each value at most one place inside another. The
-// operand of a concat lies in its result, the result of a slice in its operand; places chain, so
-// that nested concats (DenseNet) are one buffer. A concat whose operands already lie one behind
-// the other in a later concat's buffer is a part of that.
+// operand of a concat lies in its result, the result of a slice or reshape in its operand; places
+// chain, so that nested concats (DenseNet) are one buffer. A concat whose operands already lie one
+// behind the other in a later concat's buffer is a part of that.
 //
 // Why: what a concat or slice between kernels costs is a copy of everything it moves.
 //
-// When: along the first two axes, because halos surround the others, and where the layout's blocks
-// are not cut. Values that the outside sees keep buffers of their own, as do those that depend on
-// parameters alone and have other readers, which are prepared; what is made of parameters alone
-// stays a kernel.
+// When: concats and slices along the first two axes, because halos surround the others, and where
+// the layout's blocks are not cut; reshapes of row-major values in buffers of their own, none of
+// whose readers wants a halo. Values that the outside sees keep buffers of their own, as do those
+// that depend on parameters alone and have other readers, which are prepared; what is made of
+// parameters alone stays a kernel.
 //
 // Left to others: addresses, strides, lifetimes and halos of the buffers (codegen/plan).
 
@@ -24,6 +25,7 @@
 #include "ir/ops/leaf.h"
 #include "ir/ops/view.h"
 #include "passes/copy.h"
+#include "passes/halo.h"
 #include "passes/layout.h"
 
 namespace ag {
@@ -62,6 +64,15 @@ SliceView slice_view(const Node& kernel) {
   return {kernel.operands[0], slice.attributes.integers("start")};
 }
 
+// Whether a kernel does nothing but reshape a row-major value to one.
+bool only_reshapes(const Graph& graph, int i) {
+  const Node& node = graph.node(i);
+  if (!is_class(node, "pointwise") && !is_class(node, "reshape")) return false;
+  const Graph& body = node.attributes.graph("body");
+  return body.size() == 2 && last_node(body).is(ops::reshape) &&
+         node.types[0].layout.is_row_major() && graph.type(node.operands[0]).layout.is_row_major();
+}
+
 class SliceFinder {
  public:
   explicit SliceFinder(const Graph& graph) : graph_(graph), uses_(use_counts(graph)) {
@@ -70,9 +81,11 @@ class SliceFinder {
       if (output.updates) updates_.insert(output.value);
     }
     find_constants();
+    find_halos();
     for (int i = graph.size() - 1; i >= 0; --i) {
       if (is_class(graph.node(i), "concat")) place_concat(i);
       if (is_class(graph.node(i), "slice")) place_slice(i);
+      if (only_reshapes(graph, i)) place_reshape(i);
     }
   }
 
@@ -99,6 +112,17 @@ class SliceFinder {
       is_constant_[i] = !node.is(ops::input) &&
                         std::all_of(node.operands.begin(), node.operands.end(),
                                     [&](Value operand) { return is_constant_[operand.node]; });
+    }
+  }
+
+  void find_halos() {
+    for (int i = 0; i < graph_.size(); ++i) {
+      if (!graph_.node(i).is(ops::kernel)) continue;
+      const std::vector<Value>& operands = graph_.node(i).operands;
+      for (size_t o = 0; o < operands.size(); ++o) {
+        if (!halo_wanted(graph_.node(i).attributes.graph("body"), o).empty())
+          has_halo_.insert(operands[o]);
+      }
     }
   }
 
@@ -139,7 +163,32 @@ class SliceFinder {
   bool can_move(Value value) const {
     const bool prepares = is_constant_[value.node] && uses_[value.node][value.result] > 1;
     return graph_.node(value).is(ops::kernel) && !outputs_.contains(value) && !prepares &&
-           !places_.contains(value);
+           !places_.contains(value) && !reshaped_.contains(value);
+  }
+
+  // Whether the value's kernel writes it densely into a buffer of its own.
+  bool is_dense(Value value) const {
+    const bool own = graph_.node(value).is(ops::kernel) && !outputs_.contains(value) &&
+                     !places_.contains(value) &&
+                     (!wholes_.contains(value) || reshaped_.contains(value));
+    return own && !has_halo_.contains(value);
+  }
+
+  void place_reshape(int i) {
+    const Value result{i, 0}, source = graph_.node(i).operands[0];
+    const Node& producer = graph_.node(source);
+    const bool moves = is_class(producer, "concat") || is_class(producer, "slice");
+    const bool fits = !is_constant_[i] && !moves && type(result).count() > 0 && is_dense(result) &&
+                      is_dense(source);
+    if (!fits) return;
+    place(result, {source, Integers(type(source).rank(), 0)});
+    reshaped_.insert(source);
+    views_.insert(i);
+  }
+
+  void place(Value value, StoredSlice slice) {
+    wholes_.insert(slice.whole);
+    places_[value] = std::move(slice);
   }
 
   void place_concat(int i) {
@@ -161,7 +210,7 @@ class SliceFinder {
     for (size_t k = 0; k < concat.parts.size(); ++k) {
       const Value part = concat.parts[k];
       if (can_move(part) && type(part).layout == type(result).layout) {
-        places_[part] = {result, starts[k]};
+        place(part, {result, starts[k]});
       } else if (!places_.contains(part) || !lies_at(part, result, starts[k])) {
         copied_.insert({i, k});
       }
@@ -179,7 +228,7 @@ class SliceFinder {
       for (size_t axis = 0; axis < part.start.size(); ++axis) part.start[axis] -= starts[k][axis];
       if (part.whole != first.whole || part.start != first.start) return;
     }
-    places_[result] = first;
+    place(result, first);
   }
 
   void place_slice(int i) {
@@ -193,7 +242,7 @@ class SliceFinder {
       if (lies_at(result, slice.source, slice.start)) views_.insert(i);
       return;
     }
-    places_[result] = {slice.source, slice.start};
+    place(result, {slice.source, slice.start});
     views_.insert(i);
   }
 
@@ -201,7 +250,10 @@ class SliceFinder {
   std::vector<std::vector<int>> uses_;
   std::set<Value> outputs_, updates_;
   std::vector<bool> is_constant_;
+  std::set<Value> has_halo_;
   std::map<Value, StoredSlice> places_;  // in another value, which may itself have a place
+  std::set<Value> wholes_;               // in which others have places
+  std::set<Value> reshaped_;             // whose bytes are another value's, too
   std::set<int> views_;
   std::set<std::pair<int, size_t>> copied_;
 };
@@ -235,13 +287,25 @@ void rewrite_concat(GraphCopy& copy, const SliceFinder& finder, int i) {
       i, copy.graph().append(ops::kernel, std::move(parts), std::move(attributes), node.location));
 }
 
+// The kernel as one of another class.
+void copy_as(GraphCopy& copy, int i, const char* name) {
+  const Node& node = copy.from().node(i);
+  Attributes attributes = node.attributes;
+  attributes.set("class", std::string(name));
+  std::vector<Value> operands;
+  for (Value operand : node.operands) operands.push_back(copy[operand]);
+  copy.map_node(i, copy.graph().append(ops::kernel, std::move(operands), std::move(attributes),
+                                       node.location));
+}
+
 }  // namespace
 
 std::map<Value, StoredSlice> stored_slices(const Graph& kernels) {
   const SliceFinder finder(kernels);
   for (int i = 0; i < kernels.size(); ++i) {
     const Node& node = kernels.node(i);
-    const bool moves = is_class(node, "concat") || is_class(node, "slice");
+    const bool moves =
+        is_class(node, "concat") || is_class(node, "slice") || is_class(node, "reshape");
     if (moves && !finder.is_view(i)) internal_error("storage: kernel %{} is no view", i);
   }
   if (finder.copies_any()) internal_error("storage: parts of a concat lie elsewhere");
@@ -253,16 +317,13 @@ Graph share_storage(const Graph& kernels) {
   GraphCopy copy(kernels);
   for (int i = 0; i < kernels.size(); ++i) {
     const Node& node = kernels.node(i);
-    const bool concat = is_class(node, "concat"), moves = concat || is_class(node, "slice");
+    const bool concat = is_class(node, "concat"), slice = is_class(node, "slice");
     if (concat && finder.is_view(i)) {
       rewrite_concat(copy, finder, i);
-    } else if (moves && !finder.is_view(i)) {
-      Attributes attributes = node.attributes;
-      attributes.set("class", std::string("pointwise"));
-      std::vector<Value> operands;
-      for (Value operand : node.operands) operands.push_back(copy[operand]);
-      copy.map_node(i, copy.graph().append(ops::kernel, std::move(operands), std::move(attributes),
-                                           node.location));
+    } else if ((concat || slice) && !finder.is_view(i)) {
+      copy_as(copy, i, "pointwise");
+    } else if (!concat && !slice && finder.is_view(i)) {
+      copy_as(copy, i, "reshape");
     } else {
       copy.node(i);
     }

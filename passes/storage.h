@@ -1,4 +1,4 @@
-// Values stored inside others: concats and slices between kernels that cost nothing.
+// Values stored inside others: concats, slices and reshapes between kernels that cost nothing.
 #pragma once
 
 #include <map>
@@ -10,18 +10,20 @@ namespace ag {
 // A value that lies in the buffer of another.
 struct StoredSlice {
   Value whole;     // has a buffer of its own
-  Integers start;  // of the value in it, along each axis
+  Integers start;  // of the value in it, along each axis of the whole
 };
 
 // The values of a graph of kernels that are slices of others' buffers: operands of kernels of class
-// "concat", results of kernels of class "slice". InternalError for such a kernel that is no view of
-// one buffer, which share_storage leaves none of.
+// "concat", results of kernels of classes "slice" and "reshape". InternalError for such a kernel that
+// is no view of one buffer, which share_storage leaves none of.
 std::map<Value, StoredSlice> stored_slices(const Graph& kernels);
 
-// Decides which concats and slices are views. Afterwards the operands of a kernel of class "concat"
+// Decides which concats, slices and reshapes are views. Afterwards the operands of a kernel of class "concat"
 // are written where its result is, and the result of one of class "slice" lies in its operand:
 // neither computes anything. Operands that cannot lie there are copied by kernels of their own;
-// where a concat or slice cannot be a view at all, it becomes a kernel of class "pointwise".
+// where a concat or slice cannot be a view at all, it becomes a kernel of class "pointwise". One of
+// class "pointwise" that only reshapes a row-major value whose bytes may serve as the result
+// becomes one of class "reshape".
 //
 //   %2: f32[1,64,8,8]{aBcd16b} = kernel(%0, %1, class="concat", …)    # %1 is an output, too
 // becomes

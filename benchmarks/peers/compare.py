@@ -220,7 +220,7 @@ def parse():
     parser.add_argument("networks", nargs="*", help="of the zoo; default: all of the comparison")
     parser.add_argument("--quick", action="store_true",
                         help="five networks, batch 1, without torch.compile, in five minutes")
-    parser.add_argument("--batches", default="1", help="as in 1,8")
+    parser.add_argument("--batches", default="1", help="as in 1,8; '' for no inference")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--engines", default=",".join(ENGINES),
                         help="ours first; those that train take part in steps, too")
@@ -244,7 +244,7 @@ def jobs_of(options):
         engines = [name for name in engines if name != "torch-compile"]
     steps = ["step-argent", *[f"step-{name}" for name in engines if name.startswith("torch")]]
     for threads in [int(word) for word in options.threads.split(",")]:
-        for batch in [int(word) for word in options.batches.split(",")]:
+        for batch in [int(word) for word in filter(None, options.batches.split(","))]:
             for name in options.networks or networks.NETWORKS:
                 yield Job(name, "forward", batch, threads), engines
         for word in filter(None, options.steps.split(",")):

@@ -37,7 +37,11 @@ void EntryPlanner::find_slices() {
 
 bool EntryPlanner::is_view(int i) const {
   const std::string& name = node(i).attributes.string("class");
-  return name == "concat" || name == "slice";
+  return name == "concat" || name == "slice" || name == "reshape";
+}
+
+bool EntryPlanner::is_reshape(Value value) const {
+  return is_kernel(value.node) && node(value.node).attributes.string("class") == "reshape";
 }
 
 Value EntryPlanner::whole_of(Value value) const {
@@ -97,7 +101,7 @@ void EntryPlanner::find_prepared() {
 }
 
 BufferForm EntryPlanner::form(Value value) const {
-  const Value whole = whole_of(value);
+  const Value whole = is_reshape(value) ? value : whole_of(value);
   auto halo = halos_.find(whole);
   try {
     BufferForm form = form_of(graph_.type(whole), halo == halos_.end() ? Halo{} : halo->second);

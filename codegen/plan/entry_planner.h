@@ -80,6 +80,8 @@ class EntryPlanner {
   bool is_kernel(int i) const { return graph_.node(i).op->kind == OpKind::kernel; }
   // Whether a kernel only says that values are stored in each other (passes/storage.h).
   bool is_view(int i) const;
+  // Whether the value is another's bytes in another shape.
+  bool is_reshape(Value value) const;
   Value whole_of(Value value) const;
   BufferForm form(Value value) const;
   // Whether the new value may be written over the leaf's old one by its own kernel.
