@@ -4,8 +4,11 @@
 //
 // EXTENT, where given, is that of the input's spatial axes in the place of the zoo's.
 // Each line "run" answers with the milliseconds of one run, each line "peak" with the most GFLOP/s
-// of this machine's FMA loop on one thread so far. The first line printed describes the program as
-// JSON.
+// of this machine's FMA loop on one thread so far, each line "kernels" with a line for every step
+// of a run (the fastest of five): milliseconds, GFLOP/s, what it computes, layer, schedule. The
+// first line printed describes the program as JSON.
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
@@ -26,6 +29,22 @@ using namespace ag;
 double product_flops(const std::string& network, const std::string& mode, int64_t batch) {
   const auto macs = static_cast<double>(analyse(model_of({network, 1}).forward()).macs);
   return 2 * macs * static_cast<double>(batch) * (mode == "train" ? 3 : 1);
+}
+
+std::string kernels_text(ProgramInstance& instance, const std::vector<Array>& inputs,
+                         const std::vector<plan::Step>& steps) {
+  instance.set_profiling(true);
+  for (int run = 0; run < 5; ++run) instance.run(0, inputs);
+  const std::vector<argent_step_time> times = instance.step_times(0);
+  instance.set_profiling(false);
+  std::string text;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const double seconds = 1e-9 * static_cast<double>(times[i].minimum_ns);
+    text += fmt::format("{:9.4f} {:7.1f}  {}  {}  {}\n", 1e3 * seconds,
+                        1e-9 * static_cast<double>(steps[i].flops) / seconds, steps[i].name,
+                        steps[i].location.scope, steps[i].schedule);
+  }
+  return text;
 }
 
 int serve(const std::string& mode, const std::string& network, int64_t batch, int threads,
@@ -52,6 +71,8 @@ int serve(const std::string& mode, const std::string& network, int64_t batch, in
     if (line == "peak") {
       peak.burst();
       std::cout << peak.gflops() << std::endl;
+    } else if (line == "kernels") {
+      std::cout << kernels_text(instance, inputs, compiled.program.entries[0].steps) << std::endl;
     } else {
       std::cout << milliseconds(instance, inputs) << std::endl;
     }

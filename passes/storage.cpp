@@ -133,7 +133,9 @@ class SliceFinder {
     StoredSlice found{value, Integers(type(value).rank(), 0)};
     for (auto place = places_.find(value); place != places_.end();
          place = places_.find(found.whole)) {
+      const bool reshapes = only_reshapes(graph_, found.whole.node);
       found.whole = place->second.whole;
+      if (reshapes) found.start.assign(type(found.whole).rank(), 0);
       for (size_t axis = 0; axis < found.start.size(); ++axis)
         found.start[axis] += place->second.start[axis];
     }

@@ -1,6 +1,7 @@
-// Concats and slices of channels as views of one buffer: random networks through layout × fusion,
-// planned for every level of processor and run by the plan interpreter, then some of them compiled.
-// Seeds are fixed; a failure prints the graph. ARGENT_FUZZ_SCALE=20 runs twenty times as many.
+// Concats and slices of channels, and reshapes, as views of one buffer: random networks through
+// layout × fusion, planned for every level of processor and run by the plan interpreter, then some
+// of them compiled. Seeds are fixed; a failure prints the graph. ARGENT_FUZZ_SCALE=20 runs twenty
+// times as many.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -9,6 +10,7 @@
 
 #include "codegen/compile.h"
 #include "codegen/link/loaded_program.h"
+#include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
@@ -31,7 +33,7 @@ unsigned scaled(unsigned count) {
 }
 
 // Images of one height and width and any number of channels, through convolutions, pooling,
-// elementwise ops, concats and slices.
+// elementwise ops, concats, slices, and matrix products of rows of pixels.
 class RandomNetwork {
  public:
   RandomNetwork(unsigned seed, int ops, bool trains)
@@ -66,13 +68,14 @@ class RandomNetwork {
   }
 
   Tensor next() {
-    switch (below(8)) {
+    switch (below(9)) {
       case 0:
       case 1: return convolved(any());
       case 2: return relu(any() * 0.5 + 0.1);
       case 3: return max_pool(any(), {.window = {3, 3}, .stride = {1, 1}, .padding = {1, 1, 1, 1}});
       case 4: return sliced(any());
       case 5: return normalised(any());
+      case 6: return attended(any());
       default: return joined();
     }
   }
@@ -94,6 +97,20 @@ class RandomNetwork {
     Tensor y = x * broadcast(leaf({x.channels()}), x.shape(), {1});
     if (below(3) == 0) return y;
     return convolved(relu(y + broadcast(leaf({x.channels()}), x.shape(), {1})));
+  }
+
+  // Products of the same elements as one matrix and as one for each image.
+  Tensor attended(Tensor x) {
+    const int64_t pixels = height_ * width_, channels = x.channels();
+    Tensor rows = reshape(x, {batch_ * channels, pixels});
+    rows = matmul(rows, leaf({pixels, pixels}));
+    if (below(2) == 0)
+      rows = rows / (1.0 + broadcast(reduce_sum(square(rows), {1}), rows.shape(), {0}));
+    Tensor images = reshape(rows, {batch_, channels, pixels});
+    if (below(2) == 0) {
+      images = matmul(matmul(images, images, {.transpose_b = true}) * 0.01, images);
+    }
+    return reshape(images, x.shape());
   }
 
   Tensor sliced(Tensor x) {
