@@ -1,7 +1,8 @@
 // choose_algorithms: Winograd where it is cheaper. The contract stands in the header.
 //
-// What: finds 3x3 convolutions without stride, dilation and groups, forward and backward-data, asks
-// the model, and writes the transform of the weights as nodes over them.
+// What: finds convolutions of 3x3 taps along their last two axes without stride and groups, forward
+// and backward-data, of images and videos, dilated or not, asks the model, and writes the transform
+// of the weights as nodes over them.
 //
 // Why here: the transformed weights are a value like any other, so layout gives them a layout of
 // their own and the planner prepares them.
@@ -11,6 +12,7 @@
 #include "passes/algorithm.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "ir/ops/conv.h"
 #include "ir/ops/leaf.h"
@@ -43,9 +45,8 @@ std::vector<bool> prepared_nodes(const Graph& graph) {
 }
 
 bool is_candidate(const Graph& graph, const Node& node) {
-  if (!node.is(ops::conv) || node.types[0].rank() != 4 || node.types[0].dtype != DType::f32) {
-    return false;
-  }
+  const int rank = node.types[0].rank();
+  if (!node.is(ops::conv) || rank < 4 || node.types[0].dtype != DType::f32) return false;
   const ConvSpec spec = ConvSpec::of(node);
   const Shape& taps = graph.type(node.operands[1]).shape;
   auto all = [](const Integers& list, auto test) {
@@ -53,15 +54,20 @@ bool is_candidate(const Graph& graph, const Node& node) {
   };
   auto is_one = [](int64_t n) { return n == 1; };
   auto is_padding = [](int64_t n) { return n >= 0; };
-  return spec.groups == 1 && taps[2] == 3 && taps[3] == 3 && all(spec.stride, is_one) &&
-         all(spec.lhs_dilation, is_one) && all(spec.rhs_dilation, is_one) &&
-         all(spec.low, is_padding) && all(spec.high, is_padding) && spec.dims.lhs_channel == 1 &&
-         spec.dims.out_channel == 1;
+  return spec.groups == 1 && taps[rank - 2] == 3 && taps[rank - 1] == 3 &&
+         all(spec.stride, is_one) && all(spec.lhs_dilation, is_one) && all(spec.low, is_padding) &&
+         all(spec.high, is_padding) && spec.dims.lhs_channel == 1 && spec.dims.out_channel == 1;
 }
 
 Tensor transformed(Tensor w, const ConvSpec& spec, int64_t tile) {
-  if (spec.dims.rhs_output == 1) w = transpose(w, {1, 0, 2, 3});
-  if (spec.reverse) w = reverse(w, {2, 3});
+  Integers axes(w.rank());
+  std::iota(axes.begin(), axes.end(), 0);
+  const Integers spatial(axes.begin() + 2, axes.end());
+  if (spec.dims.rhs_output == 1) {
+    std::swap(axes[0], axes[1]);
+    w = transpose(w, axes);
+  }
+  if (spec.reverse) w = reverse(w, spatial);
   return winograd_weights(w, tile);
 }
 
@@ -82,8 +88,11 @@ Graph choose_algorithms(const Graph& graph, const AlgorithmModel& model) {
     LocationGuard location(copy.graph(), node.location);
     const ConvSpec spec = ConvSpec::of(node);
     const Tensor u = transformed(copy.tensor(node.operands[1]), spec, tile);
-    copy.replace({i, 0}, winograd_conv(copy.tensor(node.operands[0]), u, tile,
-                                       {spec.low[0], spec.high[0], spec.low[1], spec.high[1]}));
+    Integers padding;
+    for (size_t axis = 0; axis < spec.low.size(); ++axis)
+      padding.insert(padding.end(), {spec.low[axis], spec.high[axis]});
+    copy.replace({i, 0}, winograd_conv(copy.tensor(node.operands[0]), u, tile, std::move(padding),
+                                       spec.rhs_dilation));
   }
   return copy.finish();
 }

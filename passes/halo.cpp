@@ -27,10 +27,15 @@ Halo conv_halo(const Graph& body, const Node& node) {
 
 // The patches of the last tiles reach behind the padding where tiles do not divide the result.
 Halo winograd_halo(const Graph& body, const Node& node) {
-  const WinogradSpec spec = WinogradSpec::of(node.attributes);
+  const WinogradSpec spec = WinogradSpec::of(node);
   const Shape &in = body.type(node.operands[0]).shape, &out = node.types[0].shape;
-  return {{0, 0, spec.low[0], spec.low[1]},
-          {0, 0, spec.reach(0, in[2], out[2]), spec.reach(1, in[3], out[3])}};
+  Halo halo{Integers(in.size(), 0), Integers(in.size(), 0)};
+  for (size_t axis = in.size() - 2; axis < in.size(); ++axis) {
+    const int spatial = static_cast<int>(axis) - 2;
+    halo.low[axis] = spec.low[spatial];
+    halo.high[axis] = spec.reach(spatial, in[axis], out[axis]);
+  }
+  return halo;
 }
 
 }  // namespace

@@ -30,29 +30,10 @@ constexpr double kMostUsed = 0.7;
 // Products of an output element of one tap: with fewer the sum weighs too much.
 constexpr int64_t kLeastChannels = 64;
 
-// Where one tap along one axis meets elements: outputs [begin, end), reading from `first`.
-struct Reach {
-  int64_t begin, end, first;
-};
-
-Reach reach_of(const ConvSpec& spec, const ConvExtents& extents, int axis, int64_t tap) {
-  const int64_t offset = tap * spec.rhs_dilation[axis] - spec.low[axis];
-  const int64_t begin = std::max<int64_t>(0, -offset);
-  const int64_t end = std::min(extents.out[axis], extents.lhs[axis] - offset);
-  return {begin, std::max(begin, end), begin + offset};
-}
-
 // The part of all taps and positions that meets elements.
 double used_part(const ConvSpec& spec, const ConvExtents& extents) {
   double used = 1;
-  for (int axis = 0; axis < spec.spatial_rank(); ++axis) {
-    int64_t met = 0;
-    for (int64_t tap = 0; tap < extents.rhs[axis]; ++tap) {
-      const Reach reach = reach_of(spec, extents, axis, tap);
-      met += reach.end - reach.begin;
-    }
-    used *= static_cast<double>(met) / static_cast<double>(extents.rhs[axis] * extents.out[axis]);
-  }
+  for (int axis = 0; axis < spec.spatial_rank(); ++axis) used *= used_taps(spec, extents, axis);
   return used;
 }
 
@@ -70,7 +51,7 @@ Tensor part_of_tap(Tensor x, Tensor w, const ConvSpec& spec, const ConvExtents& 
                    const Integers& tap) {
   Integers start(w.rank(), 0), limit = w.shape(), low(w.rank(), 0), high(w.rank(), 0), padding;
   for (int axis = 0; axis < spec.spatial_rank(); ++axis) {
-    const Reach reach = reach_of(spec, extents, axis, tap[axis]);
+    const TapReach reach = tap_reach(spec, extents, axis, tap[axis]);
     if (reach.begin == reach.end) return {};
     start[axis + 2] = tap[axis];
     limit[axis + 2] = tap[axis] + 1;

@@ -12,6 +12,7 @@ Contraction start_contraction(const LowerContext& c, int64_t channels, const Sha
   Contraction contraction;
   contraction.func = Func(std::string(c.node().op->name) + "_" + std::to_string(c.index));
   contraction.node = c.index;
+  contraction.domain = over;
   contraction.channel = over[0];
   contraction.channels = channels;
   contraction.tap_extents.assign(taps.rbegin(), taps.rend());

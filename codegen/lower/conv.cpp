@@ -24,6 +24,13 @@ int64_t summed_channels(const LowerContext& c, const ConvSpec& spec, const ConvE
                   c.stored_extent(1, spec.dims.rhs_input));
 }
 
+// Whether taps in front of the last two axes that meet padding are left out, by the bounds of their
+// loop; those of the last two are not worth a test, since a halo holds zeros for them.
+bool skips_padding(const ConvSpec& spec, int axis) {
+  const bool by_positions = spec.dims.lhs_channel == 1 && spec.dims.out_channel == 1;
+  return by_positions && (spec.low[axis] > 0 || spec.high[axis] > 0);
+}
+
 // Whether the windows stay inside the left operand's buffer.
 bool has_halo(const LowerContext& c, const ConvReach& reach) {
   const int leaf = c.operand_leaf(0);
@@ -107,6 +114,10 @@ void lower_conv(LowerContext& c) {
                     static_cast<int>(spec.low[axis]);
     lhs[axis + 2] = dilation == 1 ? position : position / dilation;
     rhs[axis + 2] = read;
+    if (axis < spatial - 2 && skips_padding(spec, axis)) {
+      const int64_t end = dilated_extent(extents.lhs[axis], dilation);
+      contraction.domain.where(position >= 0 && position < static_cast<int>(end));
+    }
     if (dilation == 1) continue;
     const Expr hit = position % dilation == 0;
     exists = exists.defined() ? exists && hit : hit;

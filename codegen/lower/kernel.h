@@ -28,7 +28,8 @@ struct Reduction {
 // A sum of products: func(result) += rhs · lhs over one channel-like axis and the taps of a window.
 struct Contraction {
   Halide::Func func;
-  int node = -1;  // of the body
+  int node = -1;        // of the body
+  Halide::RDom domain;  // channel and taps
   Halide::RVar channel;
   int64_t channels = 0;
   std::vector<Halide::RVar> taps;  // innermost spatial axis first; none for a matrix product
@@ -45,13 +46,19 @@ struct Contraction {
 // Winograd's steps (ir/ops/winograd.h), each in the coordinates of tiles; the sum over channels is
 // the kernel's contraction.
 struct Winograd {
+  // Of patches and products: (channel, tile_x, tile_y, outer…, column, row). `outer` are the
+  // positions along the spatial axes in front of the two with tiles, innermost first, then the
+  // image.
   struct Variables {
-    Halide::Var channel{"channel"}, tile_x{"tile_x"}, tile_y{"tile_y"}, image{"image"},
-        column{"column"}, row{"row"};
+    Halide::Var channel{"channel"}, tile_x{"tile_x"}, tile_y{"tile_y"}, column{"column"},
+        row{"row"};
+    std::vector<Halide::Var> outer;
   };
-  Variables variables;                       // of patches and products, in their order
-  std::vector<Halide::Var> output_position;  // of a result in its tile: column, row
-  Halide::Func input;                        // zeros around it; logical coordinates
+  Variables variables;
+  // Of a result: column and row in its tile, its phase along both axes, where a dilation puts
+  // several tiles into each other, and the span of these tiles.
+  std::vector<Halide::Var> output_position;
+  Halide::Func input;  // zeros around it; logical coordinates
   Halide::Func input_rows{"input_rows"}, patches{"patches"};
   Halide::Func products{"products"};
   Halide::Func output_rows{"output_rows"}, output{"output"};

@@ -2,6 +2,7 @@
 
 #include "codegen/schedule/caches.h"
 #include "codegen/schedule/conv_view.h"
+#include "ir/ops/conv.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/winograd.h"
 
@@ -25,28 +26,32 @@ struct TileCost {
 constexpr TileCost kTiles[] = {{2, 45, 30}, {4, 110, 85}};
 
 struct Work {
-  double batch, inputs, outputs, height, width;
+  double batch, inputs, outputs;  // batch: of images, those of a video too
+  double taps;                    // 3x3 windows a result sums: those of a video that meet an image
+  double all_taps;                // those with weights
+  int64_t height, width;
+  int64_t dilation[2];
   double lanes;
   bool cold;  // every layer's weights come from afar, because the network's others evict them
 
   double streaming(double weights) const {
-    const double bytes = weights * inputs * outputs * 4;
+    const double bytes = weights * all_taps * inputs * outputs * 4;
     return cold || bytes > kFarWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
   }
   double direct() const {
-    const double multiply_adds = 9 * batch * inputs * outputs * height * width / lanes;
+    const double multiply_adds =
+        9 * taps * batch * inputs * outputs * static_cast<double>(height * width) / lanes;
     return multiply_adds / (kPerCycle * kDirectPart) + streaming(9);
   }
   double transform(const TileCost& cost) const {
     const auto patch = static_cast<double>(cost.tile + 2);
-    return kTransformed * patch * patch * inputs * outputs;
+    return kTransformed * patch * patch * all_taps * inputs * outputs;
   }
   double winograd(const TileCost& cost) const {
-    const WinogradSpec spec{cost.tile, {0, 0}, {0, 0}};
-    const double tiles = batch * static_cast<double>(spec.tiles(static_cast<int64_t>(height)) *
-                                                     spec.tiles(static_cast<int64_t>(width)));
+    const WinogradSpec spec{cost.tile, {0, 0}, {0, 0}, {dilation[0], dilation[1]}};
+    const double tiles = batch * static_cast<double>(spec.tiles(0, height) * spec.tiles(1, width));
     const auto elements = static_cast<double>(spec.patch() * spec.patch());
-    return tiles * elements * inputs * outputs / (lanes * kPerCycle * kWinogradPart) +
+    return tiles * elements * taps * inputs * outputs / (lanes * kPerCycle * kWinogradPart) +
            tiles * (inputs * cost.input + outputs * cost.output) / lanes + streaming(elements);
   }
 };
@@ -64,19 +69,32 @@ bool is_large(const Graph& graph) {
 
 int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv,
                                          bool prepared) const {
-  const Shape &in = graph.type(conv.operands[0]).shape, &out = conv.types[0].shape;
+  const Shape &in = graph.type(conv.operands[0]).shape, &out = conv.types[0].shape,
+              &weights = graph.type(conv.operands[1]).shape;
   const int64_t lanes = target_.lanes(4);
   if (in[1] < lanes || out[1] < lanes) return 0;
   auto whole = [&](int64_t channels) {
     return static_cast<double>((channels + lanes - 1) / lanes * lanes);
   };
-  const Work work{static_cast<double>(out[0]),
-                  whole(in[1]),
-                  whole(out[1]),
-                  static_cast<double>(out[2]),
-                  static_cast<double>(out[3]),
-                  static_cast<double>(lanes),
-                  is_large(graph)};
+  const ConvSpec spec = ConvSpec::of(conv);
+  const ConvExtents extents(spec, in, weights, out);
+  const int front = spec.spatial_rank() - 2;
+  Work work{static_cast<double>(out[0]),
+            whole(in[1]),
+            whole(out[1]),
+            1,
+            1,
+            out[front + 2],
+            out[front + 3],
+            {spec.rhs_dilation[front], spec.rhs_dilation[front + 1]},
+            static_cast<double>(lanes),
+            is_large(graph)};
+  for (int axis = 0; axis < front; ++axis) {
+    work.batch *= static_cast<double>(out[axis + 2]);
+    const auto taps = static_cast<double>(weights[axis + 2]);
+    work.taps *= taps * used_taps(spec, extents, axis);
+    work.all_taps *= taps;
+  }
   double least = work.direct() / kLeastGain;
   int64_t tile = 0;
   for (const TileCost& cost : kTiles) {

@@ -94,7 +94,7 @@ class DirectChooser {
   int64_t choose_passes(const DirectTile& tile, int64_t phase) const {
     const BufferForm* weights = conv_.form(1);
     const BufferForm* inputs = conv_.form(0);
-    if (conv_.spec.groups > 1 || conv_.rank() != 4 || !weights || !inputs) return 1;
+    if (conv_.spec.groups > 1 || conv_.rank() < 4 || !weights || !inputs) return 1;
     const int64_t block = weights->type.layout.block_of(conv_.spec.dims.rhs_input);
     const bool blocked = block > 1 && inputs->type.layout.block_of(conv_.spec.dims.lhs_channel) > 1;
     if (!blocked || conv_.extents.input % block != 0) return 1;

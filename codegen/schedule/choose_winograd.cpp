@@ -9,10 +9,12 @@ namespace ag {
 namespace {
 
 // Transformed weights that stay in the second-level cache are read again for each block of rows,
-// so that little else is kept there; those that do not are streamed as seldom as possible.
-constexpr int64_t kNearWeights = kCaches.second * 5 / 8;
-constexpr int64_t kSmallBlock = kCaches.second * 5 / 16, kLargeBlock = kCaches.second * 75 / 64;
-constexpr int64_t kFewRows = 7;
+// so that little else is kept there; those that do not are read from afar by so many tiles at once
+// that it does not matter.
+constexpr int64_t kNearWeights = kCaches.second * 5 / 8, kSmallBlock = kCaches.second * 5 / 16;
+constexpr int64_t kFarTiles = 64;
+// Patches and products of one row of tiles in all frames of a block.
+constexpr int64_t kFrameBytes = 4 * kCaches.second;
 constexpr double kSharedFlops = 2e6;
 
 class WinogradChooser {
@@ -20,26 +22,31 @@ class WinogradChooser {
   WinogradChooser(const KernelView& kernel, const Node& node)
       : kernel_(kernel),
         node_(node),
-        spec_(WinogradSpec::of(node.attributes)),
-        inputs_(kernel.body.type(node.operands[1]).shape[1]),
+        out_(node.types[0].shape),
+        weights_(kernel.body.type(node.operands[1]).shape),
+        spec_(WinogradSpec::of(node)),
+        y_axis_(spec_.spatial_rank() - 2),
         block_(kernel.results[0].type.layout.block_of(1)),
-        blocks_((node.types[0].shape[1] + block_ - 1) / block_),
-        tiles_x_(spec_.tiles(node.types[0].shape[3])),
-        tiles_y_(spec_.tiles(node.types[0].shape[2])) {}
+        blocks_((out_[1] + block_ - 1) / block_),
+        tiles_x_(spec_.tiles(y_axis_ + 1, out_.back())),
+        tiles_y_(spec_.tiles(y_axis_, out_[y_axis_ + 2])),
+        spans_((out_[y_axis_ + 2] + spec_.span(y_axis_) - 1) / spec_.span(y_axis_)) {}
 
   Schedule choose() const {
-    const int64_t group = divisors(blocks_, tiles_x_ * tiles_y_ > 64 ? 4 : 2).back();
-    const int64_t rows = choose_rows(group);
-    const Tile tile = choose_tile(group, rows);
-    return {"conv_winograd",
-            {{"output_tile", spec_.tile},
-             {"rows", rows},
-             {"group", group},
-             {"tile_x", tile.x},
-             {"tile_y", tile.y},
-             {"tile_k", tile.k},
-             {"unroll_epilogue", !is_costly_epilogue(kernel_.body)},
-             {"parallel", choose_parallel(rows)}}};
+    const int64_t group = divisors(blocks_, tiles_x_ * tiles_y_ * all_frames() > 64 ? 4 : 2).back();
+    const Block block = choose_block(group);
+    const Tile tile = choose_tile(group, tile_rows(block.rows));
+    Schedule schedule{"conv_winograd",
+                      {{"output_tile", spec_.tile},
+                       {"rows", block.rows},
+                       {"group", group},
+                       {"tile_x", tile.x},
+                       {"tile_y", tile.y},
+                       {"tile_k", tile.k},
+                       {"unroll_epilogue", !is_costly_epilogue(kernel_.body)},
+                       {"parallel", choose_parallel(block)}}};
+    if (y_axis_ > 0) schedule.values["frames"] = block.frames;
+    return schedule;
   }
 
  private:
@@ -47,15 +54,31 @@ class WinogradChooser {
     int64_t x = 1, y = 1, k = 1;
     double cost = 1e30;
   };
+  // What is transformed at once: rows of tiles, of each phase, of some frames.
+  struct Block {
+    int64_t rows, frames;
+  };
 
   int64_t elements() const { return spec_.patch() * spec_.patch(); }
+  int64_t all_frames() const { return y_axis_ > 0 ? out_[y_axis_ + 1] : 1; }
+  int64_t tile_rows(int64_t rows) const {
+    return rows == spans_ ? tiles_y_ : rows * spec_.dilation[y_axis_];
+  }
+  int64_t weight_bytes() const {
+    return elements() * element_count(Shape(weights_.begin() + 1, weights_.end() - 2)) * blocks_ *
+           block_ * 4;
+  }
 
-  int64_t choose_rows(int64_t group) const {
-    const int64_t weights = elements() * inputs_ * blocks_ * block_ * 4;
-    if (weights > kNearWeights && tiles_y_ <= kFewRows) return tiles_y_;
-    const int64_t row = elements() * tiles_x_ * (inputs_ + group * block_) * 4;
-    const int64_t most = weights > kNearWeights ? kLargeBlock : kSmallBlock;
-    return tiles_y_ * row <= most ? tiles_y_ : 1;
+  Block choose_block(int64_t group) const {
+    const int64_t tile = elements() * (weights_[1] + group * block_) * 4;
+    const int64_t row = tiles_x_ * tile_rows(1);
+    const int64_t most = std::max<int64_t>(kFrameBytes / (tile * row), 1);
+    const int64_t frames = y_axis_ > 0 ? divisors(out_[y_axis_ + 1], most).back() : 1;
+    if (weight_bytes() > kNearWeights) {
+      const int64_t rows = (kFarTiles + row * frames - 1) / (row * frames);
+      return {divisor_from(spans_, std::min(rows, spans_)), frames};
+    }
+    return {tile * tiles_x_ * tiles_y_ * frames <= kSmallBlock ? spans_ : 1, frames};
   }
 
   Tile choose_tile(int64_t group, int64_t rows) const {
@@ -78,17 +101,20 @@ class WinogradChooser {
     return best;
   }
 
-  int64_t choose_parallel(int64_t rows) const {
+  int64_t choose_parallel(const Block& block) const {
     const auto flops =
         static_cast<double>(node_.op->flops(node_, kernel_.body.operand_types(node_)));
     if (flops < kSharedFlops) return 0;
-    return tiles_y_ / rows * node_.types[0].shape[0] > 1 ? 1 : 2;
+    return spans_ / block.rows * all_frames() / block.frames * out_[0] > 1 ? 1 : 2;
   }
 
   const KernelView& kernel_;
   const Node& node_;
+  const Shape &out_, &weights_;
   WinogradSpec spec_;
-  int64_t inputs_, block_, blocks_, tiles_x_, tiles_y_;
+  int y_axis_;  // spatial
+  int64_t block_, blocks_, tiles_x_, tiles_y_;
+  int64_t spans_;  // rows of tiles of each phase
 };
 
 }  // namespace

@@ -43,17 +43,22 @@ int leaf_index(const Graph& body, Value value) {
   return -1;
 }
 
-// Activations blocked along channels; of the weights one packed matrix for each element of a patch.
+// Activations blocked along channels; of the weights one packed matrix for each element of a patch,
+// in it a panel of output channels for each tap of the axes in front.
 LayoutDemands winograd_demands(const Graph& body, int lanes) {
   LayoutDemands demands;
   demands.operands.resize(body_leaves(body).size());
   demands.results.resize(body.outputs().size());
   const Node& conv = *find_anchor(body, ops::winograd_conv);
   const int lhs = leaf_index(body, conv.operands[0]), rhs = leaf_index(body, conv.operands[1]);
-  const Layout activation = blocked(4, {{1, lanes}});
+  const int rank = conv.types[0].rank();
+  const Layout activation = blocked(rank, {{1, lanes}});
   if (lhs >= 0) demands.operands[lhs] = activation;
   if (rhs >= 0) {
-    demands.operands[rhs] = Layout({{2, 0}, {3, 0}, {0, 0}, {1, 0}, {1, lanes}, {0, lanes}});
+    std::vector<LayoutDim> dims{{rank - 2, 0}, {rank - 1, 0}, {0, 0}};
+    for (int axis = 2; axis < rank - 2; ++axis) dims.push_back({axis, 0});
+    dims.insert(dims.end(), {{1, 0}, {1, lanes}, {0, lanes}});
+    demands.operands[rhs] = Layout(std::move(dims));
   }
   for (auto& result : demands.results) result = activation;
   return demands;

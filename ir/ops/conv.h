@@ -70,6 +70,15 @@ struct ConvReach {
 };
 ConvReach conv_reach(const ConvSpec& spec, const ConvExtents& extents);
 
+// Where one tap along an axis of an lhs that is not dilated meets elements: results [begin, end),
+// the first of which reads element `first`.
+struct TapReach {
+  int64_t begin, end, first;
+};
+TapReach tap_reach(const ConvSpec& spec, const ConvExtents& extents, int axis, int64_t tap);
+// The part of an axis' taps, over all results, that meets elements and not padding (stride 1).
+double used_taps(const ConvSpec& spec, const ConvExtents& extents, int axis);
+
 // Extent of an operand axis with dilation - 1 holes between neighbours.
 constexpr int64_t dilated_extent(int64_t extent, int64_t dilation) {
   return extent == 0 ? 0 : (extent - 1) * dilation + 1;

@@ -123,6 +123,22 @@ ConvExtents::ConvExtents(const ConvSpec& spec, const Shape& lhs_shape, const Sha
   out.assign(out_shape.begin() + 2, out_shape.end());
 }
 
+TapReach tap_reach(const ConvSpec& spec, const ConvExtents& extents, int axis, int64_t tap) {
+  const int64_t offset = tap * spec.rhs_dilation[axis] - spec.low[axis];
+  const int64_t begin = std::max<int64_t>(0, -offset);
+  const int64_t end = std::min(extents.out[axis], extents.lhs[axis] - offset);
+  return {begin, std::max(begin, end), begin + offset};
+}
+
+double used_taps(const ConvSpec& spec, const ConvExtents& extents, int axis) {
+  int64_t met = 0;
+  for (int64_t tap = 0; tap < extents.rhs[axis]; ++tap) {
+    const TapReach reach = tap_reach(spec, extents, axis, tap);
+    met += reach.end - reach.begin;
+  }
+  return static_cast<double>(met) / static_cast<double>(extents.rhs[axis] * extents.out[axis]);
+}
+
 ConvReach conv_reach(const ConvSpec& spec, const ConvExtents& extents) {
   auto floor_divided = [](int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); };
   ConvReach reach;

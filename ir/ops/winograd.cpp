@@ -12,8 +12,8 @@ namespace {
 
 using Matrix = WinogradMatrices::Matrix;
 
-constexpr AttributeSpec kAttributes[] = {optional_integer("tile", 2),
-                                         optional_integers("padding", 0)};
+constexpr AttributeSpec kAttributes[] = {
+    optional_integer("tile", 2), optional_integers("padding", 0), optional_integers("dilation", 1)};
 
 // Toom-Cook interpolation (Barabasz, Anderson, Soodhalter, Gregg, "Error analysis and improving the
 // accuracy of Winograd convolution for deep neural networks", 2020) at 0, 1, −1 and infinity.
@@ -51,41 +51,67 @@ void check_operands(const InferContext& c, int64_t tile) {
     throw c.error(fmt::format("tile is {}, but there are F(2x2) and F(4x4)", tile))
         .help("set tile=2 or tile=4");
   const bool computes = x.dtype == DType::f32 || x.dtype == DType::f64;  // halves lose too much
-  if (x.rank() != 4 || u.rank() != 4 || x.dtype != u.dtype || !computes) {
+  if (x.rank() < 4 || u.rank() != x.rank() || x.dtype != u.dtype || !computes) {
     throw c
         .error(fmt::format("operand {} and weights {} are not images and weights of f32 or f64",
                            to_string(x), to_string(u)))
-        .help("both have two axes for channels and two spatial axes");
+        .help("both have two axes for channels and as many spatial axes, two or more");
   }
-  const int64_t patch = tile + 2;
-  if (u.shape[1] != x.shape[1] || u.shape[2] != patch || u.shape[3] != patch) {
+  Shape wanted = u.shape;
+  wanted[1] = x.shape[1];
+  wanted[x.rank() - 2] = wanted[x.rank() - 1] = tile + 2;
+  if (u.shape != wanted) {
     throw c
         .error(fmt::format("transformed weights {} do not fit operand {} with tile {}",
                            to_string(u), to_string(x), tile))
-        .help(fmt::format("make them {}",
-                          to_string(u.with_shape({u.shape[0], x.shape[1], patch, patch}))));
+        .help(fmt::format("make them {}", to_string(u.with_shape(wanted))));
   }
+}
+
+void check_lists(const InferContext& c, size_t axes) {
+  const Integers &padding = c.attributes.integers("padding"),
+                 &dilation = c.attributes.integers("dilation");
+  if (!padding.empty() && padding.size() != 2 * axes) {
+    throw c
+        .error(fmt::format("padding {} has {} entries, but {} spatial axes want {}",
+                           to_string(padding), padding.size(), axes, 2 * axes))
+        .help("give low and high of every spatial axis: [low0,high0,low1,high1]");
+  }
+  if (!dilation.empty() && dilation.size() != axes) {
+    throw c
+        .error(fmt::format("dilation {} has {} entries, but {} spatial axes want {}",
+                           to_string(dilation), dilation.size(), axes, axes))
+        .help("give one entry per spatial axis");
+  }
+  for (int64_t entry : dilation) {
+    if (entry < 1) c.fail("dilation {} must be at least 1", entry);
+  }
+}
+
+// Elements that the window covers along a spatial axis.
+int64_t window_of(const InferContext& c, const WinogradSpec& spec, int axis) {
+  const bool tiled = axis >= spec.spatial_rank() - 2;
+  const int64_t taps = tiled ? 3 : c.operand(1).shape[axis + 2];
+  if (taps == 0) c.fail("weights {} have no taps along axis {}", to_string(c.operand(1)), axis + 2);
+  return (taps - 1) * spec.dilation[axis] + 1;
 }
 
 std::vector<TensorType> infer(const InferContext& c) {
   check_operands(c, c.attributes.integer("tile"));
-  const Integers& padding = c.attributes.integers("padding");
-  if (!padding.empty() && padding.size() != 4) {
-    throw c
-        .error(fmt::format("padding {} has {} entries, but two spatial axes want 4",
-                           to_string(padding), padding.size()))
-        .help("give low and high of both axes: [low0,high0,low1,high1]");
-  }
-  const WinogradSpec spec = WinogradSpec::of(c.attributes);
-  Shape shape{c.operand(0).shape[0], c.operand(1).shape[0], 0, 0};
-  for (int axis : {0, 1}) {
-    const int64_t in = c.operand(0).shape[axis + 2];
-    shape[axis + 2] = in + spec.low[axis] + spec.high[axis] - 2;
+  const int spatial = c.operand(0).rank() - 2;
+  check_lists(c, static_cast<size_t>(spatial));
+  const WinogradSpec spec = WinogradSpec::of(c.attributes, spatial);
+  Shape shape = c.operand(0).shape;
+  shape[1] = c.operand(1).shape[0];
+  for (int axis = 0; axis < spatial; ++axis) {
+    const int64_t in = shape[axis + 2], window = window_of(c, spec, axis);
+    shape[axis + 2] = in + spec.low[axis] + spec.high[axis] - window + 1;
     if (spec.low[axis] < 0 || spec.high[axis] < 0 || shape[axis + 2] < 1) {
       throw c
           .error(fmt::format("padding {} and {} around extent {} leaves no room for a window",
                              spec.low[axis], spec.high[axis], in))
-          .help("pad so that at least 3 elements remain; paddings are not negative");
+          .help(fmt::format("pad so that at least {} elements remain; paddings are not negative",
+                            window));
     }
   }
   return {c.operand(0).with_shape(shape)};
@@ -111,41 +137,73 @@ Matrix transposed(const Matrix& a) {
   return result;
 }
 
+// Offset of an element at a place along each axis.
+int64_t offset_of(const Shape& shape, const Integers& at) {
+  int64_t offset = 0;
+  for (size_t axis = 0; axis < shape.size(); ++axis) offset = offset * shape[axis] + at[axis];
+  return offset;
+}
+
+// A tile is at [batch, positions along the axes in front…, ty, tx].
 struct Reference {
   const EvalContext& c;
-  WinogradSpec spec = WinogradSpec::of(c.attributes);
+  int rank = static_cast<int>(c.result().shape.size());
+  WinogradSpec spec = WinogradSpec::of(c.attributes, rank - 2);
   const WinogradMatrices& matrices = WinogradMatrices::of_tile(spec.tile);
 
-  // Bᵀ d B of the patch of tile (ty, tx); zero outside of the image.
-  Matrix patch(int64_t n, int64_t i, int64_t ty, int64_t tx) const {
+  // Where row or column `k` of a tile is, from the tile's first.
+  int64_t place(int axis, int64_t t, int64_t k) const {
+    const int64_t dilation = spec.dilation[axis];
+    return t / dilation * spec.span(axis) + t % dilation + k * dilation;
+  }
+
+  // Bᵀ d B of the patch of channel i that tap `tap` of the axes in front reads for a tile; zero
+  // outside of the image.
+  Matrix patch(const Integers& tile, int64_t i, const Integers& tap) const {
     const Shape& shape = c.operand(0).shape;
     const int64_t size = spec.patch();
     Matrix d(size, std::vector<double>(size, 0));
+    Integers at{tile[0], i};
+    for (int axis = 0; axis < rank - 4; ++axis) {
+      at.push_back(tile[axis + 1] + tap[axis] * spec.dilation[axis] - spec.low[axis]);
+      if (at.back() < 0 || at.back() >= shape[axis + 2]) return d;
+    }
+    const int y_axis = rank - 4, x_axis = rank - 3;
+    at.resize(rank);
     for (int64_t r = 0; r < size; ++r) {
       for (int64_t s = 0; s < size; ++s) {
-        const int64_t y = ty * spec.tile + r - spec.low[0], x = tx * spec.tile + s - spec.low[1];
-        if (y < 0 || x < 0 || y >= shape[2] || x >= shape[3]) continue;
-        d[r][s] = c.operand(0).floats[((n * shape[1] + i) * shape[2] + y) * shape[3] + x];
+        const int64_t y = place(y_axis, tile[rank - 3], r) - spec.low[y_axis];
+        const int64_t x = place(x_axis, tile[rank - 2], s) - spec.low[x_axis];
+        if (y < 0 || x < 0 || y >= shape[rank - 2] || x >= shape[rank - 1]) continue;
+        at[rank - 2] = y;
+        at[rank - 1] = x;
+        d[r][s] = c.operand(0).floats[offset_of(shape, at)];
       }
     }
     return product(product(matrices.input, d), transposed(matrices.input));
   }
 
-  void add_product(Matrix& sum, const Matrix& v, int64_t o, int64_t i) const {
-    const int64_t size = spec.patch(), channels = c.operand(1).shape[1];
-    const double* u = &c.operand(1).floats[(o * channels + i) * size * size];
+  // `weights` is the first element of one transformed tap.
+  void add_product(Matrix& sum, const Matrix& v, int64_t weights) const {
+    const int64_t size = spec.patch();
+    const double* u = &c.operand(1).floats[weights];
     for (int64_t r = 0; r < size; ++r) {
       for (int64_t s = 0; s < size; ++s) sum[r][s] += u[r * size + s] * v[r][s];
     }
   }
 
-  void store(const Matrix& sum, int64_t n, int64_t o, int64_t ty, int64_t tx) const {
+  void store(const Matrix& sum, const Integers& tile, int64_t o) const {
     const Matrix y = product(product(matrices.output, sum), transposed(matrices.output));
     const Shape& shape = c.result().shape;
-    for (int64_t r = 0; r < spec.tile && ty * spec.tile + r < shape[2]; ++r) {
-      for (int64_t s = 0; s < spec.tile && tx * spec.tile + s < shape[3]; ++s) {
-        const int64_t row = (n * shape[1] + o) * shape[2] + ty * spec.tile + r;
-        c.result().floats[row * shape[3] + tx * spec.tile + s] = y[r][s];
+    Integers at{tile[0], o};
+    at.insert(at.end(), tile.begin() + 1, tile.begin() + rank - 3);
+    at.resize(rank);
+    for (int64_t r = 0; r < spec.tile; ++r) {
+      for (int64_t s = 0; s < spec.tile; ++s) {
+        at[rank - 2] = place(rank - 4, tile[rank - 3], r);
+        at[rank - 1] = place(rank - 3, tile[rank - 2], s);
+        if (at[rank - 2] >= shape[rank - 2] || at[rank - 1] >= shape[rank - 1]) continue;
+        c.result().floats[offset_of(shape, at)] = y[r][s];
       }
     }
   }
@@ -153,37 +211,54 @@ struct Reference {
 
 void eval(const EvalContext& c) {
   const Reference reference{c};
-  const Shape& shape = c.result().shape;
-  const int64_t inputs = c.operand(1).shape[1], size = reference.spec.patch();
-  const Shape tiles{shape[0], reference.spec.tiles(shape[2]), reference.spec.tiles(shape[3])};
+  const Shape &shape = c.result().shape, &weights = c.operand(1).shape;
+  const int rank = reference.rank;
+  const int64_t size = reference.spec.patch();
+  Shape tiles{shape[0]};
+  tiles.insert(tiles.end(), shape.begin() + 2, shape.end());
+  for (int axis : {rank - 4, rank - 3})
+    tiles[axis + 1] = reference.spec.tiles(axis, shape[axis + 2]);
+  const Shape taps(weights.begin() + 2, weights.end() - 2);
   for_each_index(tiles, [&](const Integers& at) {
     std::vector<Matrix> sums(shape[1], Matrix(size, std::vector<double>(size, 0)));
-    for (int64_t i = 0; i < inputs; ++i) {
-      const Matrix v = reference.patch(at[0], i, at[1], at[2]);
-      for (int64_t o = 0; o < shape[1]; ++o) reference.add_product(sums[o], v, o, i);
+    for (int64_t i = 0; i < weights[1]; ++i) {
+      for_each_index(taps, [&](const Integers& tap) {
+        const Matrix v = reference.patch(at, i, tap);
+        for (int64_t o = 0; o < shape[1]; ++o) {
+          const int64_t of = (o * weights[1] + i) * element_count(taps) + offset_of(taps, tap);
+          reference.add_product(sums[o], v, of * size * size);
+        }
+      });
     }
-    for (int64_t o = 0; o < shape[1]; ++o) reference.store(sums[o], at[0], o, at[1], at[2]);
+    for (int64_t o = 0; o < shape[1]; ++o) reference.store(sums[o], at, o);
   });
 }
 
 // Of the convolution it stands for: so that GFLOP/s compare.
 int64_t flops(const Node& node, std::span<const TensorType> operands) {
-  return 2 * 9 * node.types[0].count() * operands[1].shape[1];
+  const Shape& u = operands[1].shape;
+  return 2 * 9 * node.types[0].count() * element_count(Shape(u.begin() + 1, u.end() - 2));
 }
 
 }  // namespace
 
 const WinogradMatrices& WinogradMatrices::of_tile(int64_t m) { return m == 2 ? kTwo : kFour; }
 
-WinogradSpec WinogradSpec::of(const Attributes& attributes) {
-  WinogradSpec spec;
-  spec.tile = attributes.integer("tile");
-  const Integers& padding = attributes.integers("padding");
-  for (size_t axis = 0; axis < 2 && padding.size() == 4; ++axis) {
-    spec.low[axis] = padding[2 * axis];
-    spec.high[axis] = padding[2 * axis + 1];
+WinogradSpec WinogradSpec::of(const Attributes& attributes, int spatial_rank) {
+  const auto axes = static_cast<size_t>(spatial_rank);
+  const Integers padding = attributes.integers("padding", 2 * axes, 0);
+  WinogradSpec spec{attributes.integer("tile"), {}, {}, attributes.integers("dilation", axes, 1)};
+  for (size_t axis = 0; axis < axes; ++axis) {
+    spec.low.push_back(padding[2 * axis]);
+    spec.high.push_back(padding[2 * axis + 1]);
   }
   return spec;
+}
+
+int64_t WinogradSpec::reach(int axis, int64_t in, int64_t out) const {
+  const int64_t last = tiles(axis, out) - 1, d = dilation[axis];
+  const int64_t end = last / d * span(axis) + last % d + (tile + 1) * d + 1;
+  return std::max<int64_t>(end - low[axis] - in, 0);
 }
 
 namespace ops {
@@ -208,14 +283,18 @@ Tensor winograd_weights(Operand w, int64_t tile) {
     for (int64_t p = 0; p < size * size; ++p)
       kronecker.floats[k * size * size + p] = g[p / size][k / 3] * g[p % size][k % 3];
   }
-  const Tensor taps = reshape(w, {shape[0] * shape[1], 9});
+  const Shape axes(shape.begin(), shape.end() - 2);
+  const Tensor taps = reshape(w, {element_count(axes), 9});
   const Tensor transform = constant(taps.graph(), kronecker.to_array());
-  return reshape(matmul(taps, transform), {shape[0], shape[1], size, size});
+  Shape result = axes;
+  result.insert(result.end(), {size, size});
+  return reshape(matmul(taps, transform), result);
 }
 
-Tensor winograd_conv(Operand x, Operand u, int64_t tile, Integers padding) {
+Tensor winograd_conv(Operand x, Operand u, int64_t tile, Integers padding, Integers dilation) {
   return apply(ops::winograd_conv, {x.tensor, u.tensor},
-               {{"tile", tile}, {"padding", std::move(padding)}}, x.where);
+               {{"tile", tile}, {"padding", std::move(padding)}, {"dilation", std::move(dilation)}},
+               x.where);
 }
 
 }  // namespace ag

@@ -137,6 +137,26 @@ void add_conv_cases(OpCases& table) {
                        b.result(winograd_conv(x, winograd_weights(w, tile), tile, {1, 1, 0, 0}));
                      },
                      false});
+    table.push_back(
+        {"winograd_conv",
+         tile == 2 ? "tile2_dilated" : "tile4_dilated",
+         {DType::f32, DType::f64},
+         [tile](CaseBuilder& b) {
+           Tensor x = b.operand({1, 3, 11, 10});
+           Tensor w = b.operand({2, 3, 3, 3}, -1, 1);
+           b.result(winograd_conv(x, winograd_weights(w, tile), tile, {2, 2, 1, 3}, {2, 3}));
+         },
+         false});
+    table.push_back({"winograd_conv",
+                     tile == 2 ? "tile2_video" : "tile4_video",
+                     {DType::f32, DType::f64},
+                     [tile](CaseBuilder& b) {
+                       Tensor x = b.operand({1, 2, 3, 6, 5});
+                       Tensor w = b.operand({3, 2, 3, 3, 3}, -1, 1);
+                       b.result(winograd_conv(x, winograd_weights(w, tile), tile,
+                                              {1, 2, 1, 1, 0, 1}, {2, 1, 1}));
+                     },
+                     false});
   }
   table.push_back({"conv", "transposed", kFloats, [](CaseBuilder& b) {
                      Tensor x = b.operand({2, 3, 4, 3});

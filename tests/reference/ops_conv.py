@@ -56,7 +56,7 @@ def conv(a, type_, x, w):
 
 
 def winograd_conv(a, type_, x, u):
-    """The 3x3 convolution whose weights were transformed to u; no gradients."""
+    """The convolution of 3x3 taps whose weights were transformed to u; no gradients."""
     m = a["tile"]
     points = [0, 1, -1] if m == 2 else [0, 2 / 3, -2 / 3, 3 / 2, -3 / 2]
     # Toom-Cook: the product of a point's distances to the others; F(2x2) halves up to sign.
@@ -65,7 +65,9 @@ def winograd_conv(a, type_, x, u):
     g = torch.tensor([[p ** k / s for k in range(3)] for p, s in zip(points, scale)] + [[0, 0, 1]],
                      dtype=x.dtype)
     inverse = torch.linalg.pinv(g)
-    w = torch.einsum("kp,oipq,lq->oikl", inverse, u.detach(), inverse)
-    padding = a["padding"] or [0, 0, 0, 0]
-    x = torch.nn.functional.pad(x.detach(), padding[2:] + padding[:2])
-    return torch.nn.functional.conv2d(x, w)
+    w = torch.einsum("kp,oi...pq,lq->oi...kl", inverse, u.detach(), inverse)
+    spatial = x.dim() - 2
+    pairs = list(zip(a["padding"][::2], a["padding"][1::2])) or [(0, 0)] * spatial
+    x = torch.nn.functional.pad(x.detach(), [n for pair in reversed(pairs) for n in pair])
+    convolve = {2: torch.nn.functional.conv2d, 3: torch.nn.functional.conv3d}[spatial]
+    return convolve(x, w, dilation=a["dilation"] or 1)

@@ -263,6 +263,22 @@ const Case kCases[] = {
        conv_case(b, {1, 8, 5, 6, 7}, {16, 8, 3, 3, 3}, {.padding = {1, 1, 1, 1, 1, 1}});
      },
      "conv_direct"},
+    {"three axes, stride 2, taps that are far apart", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 16, 6, 7, 9}, {20, 16, 3, 3, 3},
+                 {.stride = {2, 1, 2}, .padding = {2, 3, 1, 1, 0, 1}, .rhs_dilation = {2, 1, 1}});
+     },
+     "conv_direct"},
+    {"three axes, results that no tap meets", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 16, 2, 6, 7}, {16, 16, 2, 3, 3}, {.padding = {4, 3, 1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"three axes, many channels, few positions: in passes", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 160, 2, 7, 7}, {160, 160, 3, 3, 3}, {.padding = {1, 1, 1, 1, 1, 1}});
+     },
+     "conv_direct"},
     {"many channels, few positions: in passes", "conv",
      [](Body& b) {
        conv_case(b, {2, 256, 7, 7}, {192, 256, 3, 3}, {.padding = {1, 1, 1, 1}});
@@ -425,6 +441,12 @@ const Case kCases[] = {
      [](Body& b) {
        conv_gradient<0>(b, {1, 192, 14, 14}, {256, 192, 3, 3},
                         {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"backward data, three axes, stride 2", "conv",
+     [](Body& b) {
+       conv_gradient<0>(b, {1, 16, 5, 8, 7}, {16, 16, 3, 3, 3},
+                        {.stride = {2, 2, 2}, .padding = {1, 1, 1, 1, 1, 1}});
      },
      "conv_direct"},
     {"backward data, 1x1 stride 2", "conv",

@@ -38,6 +38,23 @@ const Case kCases[] = {
      64,
      {.padding = {1, 1, 1, 1}, .dims = "nc,io->nc", .reverse = true},
      false},
+    {"dilated", {1, 64, 16, 16}, 64, {.padding = {2, 2, 2, 2}, .rhs_dilation = {2, 2}}, true},
+    {"dilated, phases of unequal length",
+     {2, 32, 21, 18},
+     48,
+     {.padding = {3, 3, 4, 4}, .rhs_dilation = {3, 4}},
+     true},
+    {"video", {1, 32, 4, 14, 14}, 32, {.padding = {1, 1, 1, 1, 1, 1}}, true},
+    {"video, padding lanes, unequal frames",
+     {2, 20, 5, 9, 11},
+     40,
+     {.padding = {0, 1, 1, 1, 0, 2}, .rhs_dilation = {2, 1, 1}},
+     false},
+    {"video towards the image",
+     {1, 32, 3, 12, 12},
+     32,
+     {.padding = {1, 1, 1, 1, 1, 1}, .dims = "nc,io->nc", .reverse = true},
+     false},
 };
 
 // pointwise(relu(conv(x, w) + bias + residual)): its own result is what a network outputs.
@@ -48,14 +65,16 @@ Graph graph_of(const Case& test) {
   };
   const bool back = test.options.reverse;
   const Tensor x{graph, graph.add_leaf(ops::input, "x", f32(test.x), {})};
-  const Shape weights =
-      back ? Shape{test.x[1], test.outputs, 3, 3} : Shape{test.outputs, test.x[1], 3, 3};
+  Shape weights = back ? Shape{test.x[1], test.outputs} : Shape{test.outputs, test.x[1]};
+  weights.resize(test.x.size(), 3);
   Tensor y = conv(x, parameter("w", weights), test.options);
   y = y + broadcast(parameter("bias", {test.outputs}), y.shape(), {1});
   if (test.residual) {
     y = y + Tensor(graph, graph.add_leaf(ops::input, "r", f32(y.shape()), {}));
   }
-  y = conv(relu(y), parameter("last", {16, test.outputs, 1, 1}));
+  Shape one{16, test.outputs};
+  one.resize(test.x.size(), 1);
+  y = conv(relu(y), parameter("last", one));
   graph.add_output("y", y.value());
   return graph;
 }
@@ -108,7 +127,7 @@ double error_of(const Array& got, const ReferenceTensor& want) {
 
 TEST_CASE("convolutions by Winograd equal the interpreter") {
   for (const Case& test : kCases) {
-    CAPTURE(test.name);
+    CAPTURE(std::string(test.name));
     const Graph graph = graph_of(test);
     const Values values(graph);
     const ReferenceTensor want = interpret(graph, values.bindings)[0];

@@ -13,7 +13,7 @@ namespace {
 
 struct Case {
   Shape x, w;
-  Integers padding;
+  Integers padding, dilation = {};
 };
 
 const Case kCases[] = {
@@ -21,6 +21,11 @@ const Case kCases[] = {
     {{2, 3, 7, 9}, {4, 3, 3, 3}, {1, 1, 1, 1}},  // tiles beyond the result
     {{1, 2, 8, 12}, {3, 2, 3, 3}, {1, 1, 1, 1}},
     {{1, 2, 6, 5}, {3, 2, 3, 3}, {0, 2, 1, 0}},
+    {{2, 3, 12, 17}, {4, 3, 3, 3}, {2, 2, 3, 3}, {2, 3}},  // phases of unequal length
+    {{1, 2, 5, 9}, {3, 2, 3, 3}, {9, 9, 2, 4}, {7, 1}},    // most taps meet padding
+    {{2, 2, 4, 7, 6}, {3, 2, 3, 3, 3}, {1, 1, 1, 1, 1, 1}},
+    {{1, 2, 6, 8, 8}, {3, 2, 2, 3, 3}, {0, 3, 2, 2, 0, 1}, {2, 2, 1}},
+    {{1, 2, 2, 3, 5, 5}, {2, 2, 3, 2, 3, 3}, {1, 1, 1, 0, 1, 1, 1, 1}},  // two axes in front
 };
 
 ReferenceTensor ramp(const Shape& shape) {
@@ -41,9 +46,10 @@ TEST_CASE("winograd_conv of transformed weights is the convolution") {
       Graph graph("g");
       const Tensor x{graph, graph.add_leaf(ops::input, "x", tensor_type(DType::f64, test.x), {})};
       const Tensor w{graph, graph.add_leaf(ops::input, "w", tensor_type(DType::f64, test.w), {})};
-      graph.add_output("y", conv(x, w, {.padding = test.padding}).value());
-      graph.add_output("fast",
-                       winograd_conv(x, winograd_weights(w, tile), tile, test.padding).value());
+      const Tensor u = winograd_weights(w, tile);
+      graph.add_output(
+          "y", conv(x, w, {.padding = test.padding, .rhs_dilation = test.dilation}).value());
+      graph.add_output("fast", winograd_conv(x, u, tile, test.padding, test.dilation).value());
       const auto results = interpret(graph, {{"x", ramp(test.x)}, {"w", ramp(test.w)}});
       REQUIRE(results[0].shape == results[1].shape);
       for (int64_t i = 0; i < results[0].count(); ++i) {
@@ -61,5 +67,11 @@ TEST_CASE("winograd_conv explains its errors") {
                        CompileError);
   CHECK_THROWS_WITH_AS(winograd_conv(x, u, 3), doctest::Contains("tile is 3"), CompileError);
   CHECK_THROWS_WITH_AS(winograd_conv(x, u, 2, {1, 1}), doctest::Contains("2 entries"),
+                       CompileError);
+  CHECK_THROWS_WITH_AS(winograd_conv(x, u, 2, {}, {2}), doctest::Contains("1 entries"),
+                       CompileError);
+  CHECK_THROWS_WITH_AS(winograd_conv(x, u, 2, {}, {2, 0}), doctest::Contains("at least 1"),
+                       CompileError);
+  CHECK_THROWS_WITH_AS(winograd_conv(x, u, 2, {}, {4, 1}), doctest::Contains("at least 9 elements"),
                        CompileError);
 }
