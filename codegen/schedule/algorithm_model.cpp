@@ -13,6 +13,8 @@ namespace {
 constexpr double kPerCycle = 2, kDirectPart = 0.95, kWinogradPart = 0.85;
 // Far weights: bytes a cycle, and the part that nothing hides.
 constexpr double kWeightBytesPerCycle = 4, kExposed = 0.7;
+// Weights that no cache keeps from one image to the next: transformed ones are read for each.
+constexpr double kMemoryWeights = 2 * kCaches.third;
 // Cycles that an element of transformed weights costs a run which transforms them: a product of
 // nine, written, read and written again in another layout.
 constexpr double kTransformed = 4;
@@ -26,22 +28,26 @@ struct TileCost {
 constexpr TileCost kTiles[] = {{2, 45, 30}, {4, 110, 85}};
 
 struct Work {
-  double batch, inputs, outputs;  // batch: of images, those of a video too
-  double taps;                    // 3x3 windows a result sums: those of a video that meet an image
-  double all_taps;                // those with weights
+  double images, batch;  // batch: of images, those of a video too
+  double inputs, outputs;
+  double taps;      // 3x3 windows a result sums: those of a video that meet an image
+  double all_taps;  // those with weights
   int64_t height, width;
   int64_t dilation[2];
   double lanes;
   bool cold;  // every layer's weights come from afar, because the network's others evict them
 
-  double streaming(double weights) const {
+  // Of weights that `times` blocks of tiles read one after the other.
+  double streaming(double weights, double times) const {
     const double bytes = weights * all_taps * inputs * outputs * 4;
-    return cold || bytes > kFarWeights ? kExposed * bytes / kWeightBytesPerCycle : 0;
+    if (!cold && bytes <= kFarWeights) return 0;
+    const double readings = bytes > kMemoryWeights ? times : 1;
+    return readings * kExposed * bytes / kWeightBytesPerCycle;
   }
   double direct() const {
     const double multiply_adds =
         9 * taps * batch * inputs * outputs * static_cast<double>(height * width) / lanes;
-    return multiply_adds / (kPerCycle * kDirectPart) + streaming(9);
+    return multiply_adds / (kPerCycle * kDirectPart) + streaming(9, 1);
   }
   double transform(const TileCost& cost) const {
     const auto patch = static_cast<double>(cost.tile + 2);
@@ -52,7 +58,8 @@ struct Work {
     const double tiles = batch * static_cast<double>(spec.tiles(0, height) * spec.tiles(1, width));
     const auto elements = static_cast<double>(spec.patch() * spec.patch());
     return tiles * elements * taps * inputs * outputs / (lanes * kPerCycle * kWinogradPart) +
-           tiles * (inputs * cost.input + outputs * cost.output) / lanes + streaming(elements);
+           tiles * (inputs * cost.input + outputs * cost.output) / lanes +
+           streaming(elements, images);
   }
 };
 
@@ -80,6 +87,7 @@ int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv,
   const ConvExtents extents(spec, in, weights, out);
   const int front = spec.spatial_rank() - 2;
   Work work{static_cast<double>(out[0]),
+            static_cast<double>(out[0]),
             whole(in[1]),
             whole(out[1]),
             1,
