@@ -83,6 +83,8 @@ struct Kernel {
 
   // Set by a schedule: every load inside an aligned vector may read all of it (see LaneLoads).
   bool reads_whole_vectors = false;
+  // Set by a schedule: vectors of which half the lanes are padding may be halved (see HalfVectors).
+  bool halves_padded_vectors = false;
 
   Target target;
 

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "codegen/schedule/apply.h"
+#include "codegen/schedule/cpu/half_vectors.h"
 #include "codegen/schedule/cpu/lane_loads.h"
 #include "ir/internal_error.h"
 
@@ -56,6 +57,8 @@ KernelResult compile(const KernelRequest& request) {
   Halide::Pipeline pipeline(kernel.stages);
   LaneLoads lane_loads(kernel.target.lanes(4));
   if (kernel.reads_whole_vectors) pipeline.add_custom_lowering_pass(&lane_loads, nullptr);
+  HalfVectors half_vectors;
+  if (kernel.halves_padded_vectors) pipeline.add_custom_lowering_pass(&half_vectors, nullptr);
   Halide::Target target(halide_target(kernel.target));
   Halide::Module module = pipeline.compile_to_module(arguments, request.symbol, target);
   KernelResult result;

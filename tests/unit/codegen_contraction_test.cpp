@@ -237,6 +237,28 @@ const Case kCases[] = {
        conv_case(b, {2, 64, 7, 7}, {32, 64, 1, 1}, {});
      },
      "conv_direct"},
+    {"1x1, half a vector of channels in and out", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 40, 7, 9}, {24, 40, 1, 1}, {});
+     },
+     "conv_direct"},
+    {"1x1, half a vector behind several panels, residual", "conv",
+     [](Body& b) {
+       Tensor y = conv(b.input("x", {1, 104, 14, 14}), b.input("w", {104, 104, 1, 1}), {});
+       y = relu(y + b.input("bias", {1, 104, 1, 1}) + b.input("r", {1, 104, 14, 14}));
+       b.graph.add_output("y", y.value());
+     },
+     "conv_direct"},
+    {"1x1, a quarter of a vector of channels", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 20, 6, 6}, {20, 20, 1, 1}, {});
+     },
+     "conv_direct"},
+    {"depthwise, half a vector of channels", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 72, 9, 9}, {72, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 72});
+     },
+     "conv_direct"},
     {"1x1 stride 2", "conv",
      [](Body& b) {
        conv_case(b, {2, 32, 14, 14}, {64, 32, 1, 1}, {.stride = {2, 2}});
@@ -583,5 +605,27 @@ TEST_CASE("vectors of several narrow groups load inputs at constant distances") 
     for (const char* division : {"shift_right", " % ", "/"}) {
       CHECK(nest.find(division) == std::string::npos);
     }
+  }
+}
+
+// 24 channels are a vector and a half, in and out.
+TEST_CASE("padding lanes are neither summed over nor computed where they are half a vector") {
+  Body body;
+  conv_case(body, {1, 24, 8, 8}, {24, 24, 1, 1}, {});
+  const Case test{"1x1", "conv", nullptr, "conv_direct"};
+  for (const char* target : {"x86-64-v3", "x86-64-v4"}) {
+    CAPTURE(target);
+    KernelRequest request = request_for(test, body.graph, find_target(target));
+    request.explain = true;
+    const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
+    REQUIRE(outcomes[0].status == KernelStatus::ok);
+    const std::string& nest = outcomes[0].result.loop_nest;
+    CHECK(nest.find(".channel_blocks, 0, 3)") != std::string::npos);
+    CHECK(nest.find(".channel, 0, 8)") != std::string::npos);
+    CHECK(nest.find("select(") == std::string::npos);
+    CAPTURE(nest);
+    const bool whole = nest.find(", 1, 16)] + ") != std::string::npos;
+    CHECK(whole == (request.target == "x86-64-v4"));
+    CHECK(nest.find(", 1, 8)] + ") != std::string::npos);
   }
 }

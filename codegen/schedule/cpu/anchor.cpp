@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "codegen/schedule/cpu/loops.h"
 #include "ir/ops/conv.h"
@@ -17,7 +18,7 @@ namespace {
 }
 
 // The block that loops over the contraction's channels are split by, so that both operands are
-// indexed without division: the larger of theirs, where it divides.
+// indexed without division in the innermost: the largest part of the larger of theirs that divides.
 int64_t channel_block(const lower::Kernel& kernel, const lower::Contraction& contraction) {
   const Node& node = kernel.body.node(contraction.node);
   if (!node.is(ops::conv)) return 0;
@@ -28,7 +29,9 @@ int64_t channel_block(const lower::Kernel& kernel, const lower::Contraction& con
     const BufferForm* form = operand_form(kernel, contraction, i);
     if (form) block = std::max(block, form->type.layout.block_of(axes[i]));
   }
-  return block > 1 && contraction.channels % block == 0 && contraction.channels > block ? block : 0;
+  const int64_t part = std::gcd(block, contraction.channels);
+  constexpr int64_t kLeastPart = 4;
+  return part >= kLeastPart && contraction.channels > block ? part : 0;
 }
 
 }  // namespace

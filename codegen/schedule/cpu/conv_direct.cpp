@@ -158,7 +158,7 @@ class RegisterTile {
     }
     tile.compute_at(consumer, at).store_in(Halide::MemoryType::Stack);
     store_lanes_innermost(tile);
-    tile.split(channel_, block, lane, width_);
+    tile.split(channel_, block, lane, width_, TailStrategy::RoundUp);
     std::vector<VarOrRVar> order{lane, block};
     order.insert(order.end(), positions.begin(), positions.end());
     tile.reorder(order).vectorize(lane).unroll(block);
@@ -300,6 +300,8 @@ void conv_direct(lower::Kernel& kernel, const Schedule& schedule) {
   Anchor anchor = find_anchor(kernel, kName);
   const Parameters parameters(schedule);
   kernel.reads_whole_vectors = parameters.unroll_channels;
+  constexpr int kHalvesPay = 64;  // bytes: shorter vectors start no less often than their halves
+  kernel.halves_padded_vectors = kernel.target.vector_bytes >= kHalvesPay;
   check(kernel, anchor, parameters);
   const TileLoops loops = schedule_tiles(anchor, parameters);
   RegisterTile(anchor, parameters).schedule(loops);
