@@ -15,34 +15,13 @@
 #include <numeric>
 
 #include "ir/ops/conv.h"
-#include "ir/ops/leaf.h"
 #include "ir/ops/view.h"
 #include "ir/ops/winograd.h"
 #include "passes/copy.h"
+#include "passes/prepared.h"
 
 namespace ag {
 namespace {
-
-// Per node: whether it depends on parameters and state alone, none of which the graph updates.
-std::vector<bool> prepared_nodes(const Graph& graph) {
-  std::vector<std::string> updated;
-  for (const Output& output : graph.outputs()) {
-    if (output.updates) updated.push_back(output.name);
-  }
-  std::vector<bool> prepared(graph.size(), false);
-  for (int i = 0; i < graph.size(); ++i) {
-    const Node& node = graph.node(i);
-    if (node.op->kind == OpKind::leaf && !node.is(ops::constant)) {
-      const std::string name = node.is(ops::input) ? "" : node.attributes.string("name");
-      prepared[i] =
-          !name.empty() && std::find(updated.begin(), updated.end(), name) == updated.end();
-      continue;
-    }
-    prepared[i] = std::all_of(node.operands.begin(), node.operands.end(),
-                              [&](Value operand) { return prepared[operand.node]; });
-  }
-  return prepared;
-}
 
 bool is_candidate(const Graph& graph, const Node& node) {
   const int rank = node.types[0].rank();

@@ -47,6 +47,8 @@ constexpr Pass kPasses[] = {
     {"fold_batch_norm", "inference batch norm into the weights of the convolution before it",
      run<fold_batch_norm>},
     {"fast_variance", "statistics of batch norm in one reading", run<fast_variance>},
+    {"join_convolutions", "make a sum of convolutions one convolution of more channels",
+     run<join_convolutions>},
     {"split_taps", "sum the taps of convolutions that mostly meet padding", run<split_taps>},
     {"expand", "write composites out in primitives", run_expand, kExpandParameters},
     {"fuse", "group primitives into kernels", run_fuse, kFuseParameters},

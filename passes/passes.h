@@ -12,6 +12,7 @@ namespace ag {
 Graph simplify(const Graph& graph);
 Graph fold_batch_norm(const Graph& graph);
 Graph fast_variance(const Graph& graph);
+Graph join_convolutions(const Graph& graph);
 Graph split_taps(const Graph& graph);
 Graph dce(const Graph& graph);
 Graph cse(const Graph& graph);

@@ -36,6 +36,7 @@ const char* const kPipelines[] = {
     "strip_stop_gradient",
     "fold_batch_norm",
     "fast_variance,expand,simplify,cse",
+    "join_convolutions",
     "split_taps",
     "simplify,cse,dce,fold_batch_norm,expand,strip_stop_gradient,simplify,cse,dce",
     "default",
