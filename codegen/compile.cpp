@@ -83,9 +83,15 @@ constexpr Pass kTargetPasses[] = {
      kTargetParameters},
     {"share_storage", "concats and slices of channels as views of one buffer", run_share_storage}};
 
-constexpr std::string_view kOptionalPasses[] = {
-    "fold_batch_norm",   "fast_variance", "split_taps", "cse",
-    "choose_algorithms", "fuse",          "layout",     "share_storage"};
+constexpr std::string_view kOptionalPasses[] = {"fold_batch_norm",
+                                                "fast_variance",
+                                                "join_convolutions",
+                                                "split_taps",
+                                                "cse",
+                                                "choose_algorithms",
+                                                "fuse",
+                                                "layout",
+                                                "share_storage"};
 
 bool runs(std::string_view pass, const LoweringOptions& options) {
   return std::find(options.without.begin(), options.without.end(), pass) == options.without.end();

@@ -11,6 +11,7 @@
 #include "ir/ops/activation.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/loss.h"
+#include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 #include "tests/sample.h"
 #include "train/training_step.h"
@@ -111,7 +112,8 @@ TEST_CASE("training steps equal the interpreter: loss, parameters and all state"
 
 namespace {
 
-// Something for every optional pass: batch norm, parts of a concat, taps that only meet padding.
+// Something for every optional pass: batch norm, parts of a concat, taps that only meet padding, a
+// sum of convolutions.
 Tensor branches(Tensor image) {
   auto block = [](const char* name, Tensor x, int64_t channels, ConvLayer options) {
     return silu(batch_norm(std::string(name) + ".bn", conv(name, x, channels, options)));
@@ -119,7 +121,8 @@ Tensor branches(Tensor image) {
   Tensor x = block("stem", image, 16, {.kernel = 3, .padding = 1});
   Tensor near = block("near", x, 16, {.kernel = 3, .padding = 1});
   Tensor far = block("far", x, 16, {.kernel = 3, .padding = 7, .dilation = 7});
-  x = block("mix", concat({near, far}, 1), 24, {.kernel = 1});
+  x = concat({near, far}, 1);
+  x = silu(conv("mix", x, 24, {.kernel = 1}) + conv("image", image, 24, {.kernel = 1}));
   return linear("fc", flatten(avg_pool(x, {.kernel = 2})), 3);
 }
 
