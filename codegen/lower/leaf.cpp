@@ -25,6 +25,7 @@ void lower_constant(LowerContext& c) {
   Halide::Buffer<> buffer(stored_type(data.dtype()),
                           std::vector<int>(data.shape().rbegin(), data.shape().rend()));
   std::memcpy(buffer.data(), data.data(), data.size_bytes());
+  buffer.set_host_dirty();  // a device has no copy yet
   define(c, 0, [&](const Coordinates& at) {
     Expr stored = buffer(Coordinates(at.rbegin(), at.rend()));
     return data.dtype() == DType::boolean ? stored != 0 : stored;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/kernel/request.h"
 #include "ir/dtype.h"
 #include "ir/layout.h"
 #include "ir/location.h"
@@ -101,6 +102,13 @@ struct Entry {
   int64_t scratch_bytes = 0;  // the most that kernels allocate at a time on one thread
 };
 
+// A kernel of a CUDA program: a module of PTX, and what a call of the kernel launches, in order.
+struct DeviceKernel {
+  std::string ptx;
+  std::vector<KernelLaunch> launches;
+  std::string constants;  // read-only bytes that launches name; device memory like parameters
+};
+
 // Bytes. Shared, so that a Program is cheap to copy.
 using Blob = std::shared_ptr<const std::string>;
 
@@ -119,6 +127,8 @@ struct Program {
   // Set by bake_weights (codegen/link) in place of the prepare steps; `parameters` are then fixed.
   Blob prepared;
   std::map<std::string, Blob> kernels;  // symbol -> bytes of an ELF object that defines it
+  // In place of `kernels` for a CUDA target. All storages are then memory of the device.
+  std::map<std::string, std::shared_ptr<const DeviceKernel>> device_kernels;
 };
 
 }  // namespace ag::plan

@@ -8,6 +8,7 @@
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/lane_loads.h"
+#include "codegen/schedule/cuda/launches.h"
 #include "ir/internal_error.h"
 
 namespace ag::schedule {
@@ -59,9 +60,13 @@ KernelResult compile(const KernelRequest& request) {
   Halide::Target target(halide_target(kernel.target));
   Halide::Module module = pipeline.compile_to_module(arguments, request.symbol, target);
   KernelResult result;
-  ScratchCounter scratch;
-  for (const auto& function : module.functions()) function.body.accept(&scratch);
-  result.scratch_bytes = scratch.bytes;
+  if (kernel.target.is_cuda()) {
+    collect_launches(module, kernel, result);
+  } else {
+    ScratchCounter scratch;
+    for (const auto& function : module.functions()) function.body.accept(&scratch);
+    result.scratch_bytes = scratch.bytes;
+  }
   result.lowering_ms = milliseconds_since(start);
   if (request.explain) {
     std::ostringstream nest;
@@ -69,7 +74,10 @@ KernelResult compile(const KernelRequest& request) {
     result.loop_nest = nest.str();
   }
   start = Clock::now();
-  result.object = object_bytes(module);
+  if (kernel.target.is_cuda())
+    take_ptx(module, request.symbol, result);
+  else
+    result.object = object_bytes(module);
   result.llvm_ms = milliseconds_since(start);
   return result;
 }

@@ -1,5 +1,6 @@
 // argent compile: a network as a file that needs no Argent, or as text.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
 #include <filesystem>
@@ -66,6 +67,37 @@ std::string loop_nests_text(const CompiledProgram& compiled) {
   return text;
 }
 
+std::string memory_text(const LaunchArgument& argument) {
+  constexpr std::string_view kNames[] = {"parameter", "scratch", "constants"};
+  return fmt::format("{} {}", kNames[static_cast<size_t>(argument.memory)], argument.where);
+}
+
+// The launches of a kernel as comments above its module.
+std::string launches_text(const std::string& symbol, const plan::DeviceKernel& kernel) {
+  std::string text = "\n// " + symbol + "\n";
+  for (const KernelLaunch& launch : kernel.launches) {
+    std::vector<std::string> arguments;
+    for (const LaunchArgument& argument : launch.arguments)
+      arguments.push_back(memory_text(argument));
+    text +=
+        fmt::format("//   {}: {} blocks of {} threads, {} bytes of shared memory; {}\n",
+                    launch.entry, fmt::join(launch.blocks, " x "), fmt::join(launch.threads, " x "),
+                    launch.shared_bytes, fmt::join(arguments, ", "));
+  }
+  return text;
+}
+
+// One module: the head of the first kernel's stands for all.
+std::string ptx_text(const CompiledProgram& compiled) {
+  std::string text;
+  for (const auto& [symbol, kernel] : compiled.program.device_kernels) {
+    const size_t head = kernel->ptx.find('\n', kernel->ptx.find(".address_size"));
+    if (text.empty()) text = kernel->ptx.substr(0, head) + "\n";
+    text += launches_text(symbol, *kernel) + kernel->ptx.substr(head);
+  }
+  return text;
+}
+
 // ---- kinds of output ----
 
 struct Kind {
@@ -87,6 +119,7 @@ constexpr Kind kKinds[] = {
     {"kernels", ".kernels.ag", "the graph of fused kernels with layouts", {}, kernel_graphs_text},
     {"stmt", ".stmt", "loop nests of the kernels", {}, nullptr, loop_nests_text, true},
     {"asm", ".s", "assembly of the kernels", {}, nullptr, assembly_text},
+    {"ptx", ".ptx", "the kernels for a CUDA target", {}, nullptr, ptx_text},
 };
 
 const Kind& kind_named(const std::string& name) {
@@ -177,6 +210,22 @@ void write_text(const std::string& file, const std::string& text) {
     write_file(file, text);
 }
 
+// What exists for a processor does not all exist for a CUDA device, and the other way round.
+void check_kind(const Kind& kind, const Target& target) {
+  const bool is_ptx = kind.name == "ptx";
+  if (is_ptx && !target.is_cuda()) {
+    throw CompileError(fmt::format("compile: {} has no PTX", target.name))
+        .help("give --target cuda-sm_80 or cuda-sm_90");
+  }
+  const bool is_assembly_or_binary = !kind.is_text() || kind.name == "asm";
+  if (target.is_cuda() && is_assembly_or_binary) {
+    throw CompileError(fmt::format("compile: {} is no output for {} yet: this version writes "
+                                   "the kernels' PTX only",
+                                   kind.name, target.name))
+        .help("give --emit ptx");
+  }
+}
+
 // Checks what needs no work: the kind, the target, the output. Returns the file's name.
 std::string output_of(const CompileArguments& arguments, const Kind& kind) {
   std::string file = arguments.output;
@@ -199,6 +248,7 @@ std::string output_of(const CompileArguments& arguments, const Kind& kind) {
         fmt::format("compile: {} is of one target, but {} are given", kind.summary, levels))
         .help("give one --target");
   }
+  check_kind(kind, *find_targets(arguments.program.target)[0]);
   if (file != "-") check_writable(file, "-o NAME.so");
   return file;
 }
@@ -289,6 +339,7 @@ const Command compile{"compile", "compile a network into a library, program or t
                       "  argent compile lenet5 --emit exe -o lenet5\n"
                       "  argent compile resnet18 --no-cache --profile\n"
                       "  argent compile lenet5 --emit kernels\n"
-                      "  argent compile lenet5 --emit asm -o lenet5.s"};
+                      "  argent compile lenet5 --emit asm -o lenet5.s\n"
+                      "  argent compile lenet5 --target cuda-sm_80 --emit ptx -o lenet5.ptx"};
 
 }  // namespace ag::commands
