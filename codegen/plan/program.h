@@ -70,6 +70,11 @@ enum class Routine : uint8_t {
   none,        // the step calls a kernel
   zero_boxes,  // writes zero to every box of buffers[0]: halos, padding lanes
   copy,        // copies buffers[0] to buffers[1]: same dtype and extents, any strides
+  // Of CUDA programs: between the caller's memory, which may be the host's, and the device's. Both
+  // buffers are dense and alike. Where the caller gives memory of the device, the runtime may use
+  // that in place of the device's buffer and copy nothing.
+  upload,    // buffers[0], of storage input, to buffers[1]
+  download,  // buffers[0] to buffers[1], of storage output
 };
 
 // A strided box of elements of a buffer, relative to its element (0, …, 0); extents as in `dims`,
@@ -127,7 +132,8 @@ struct Program {
   // Set by bake_weights (codegen/link) in place of the prepare steps; `parameters` are then fixed.
   Blob prepared;
   std::map<std::string, Blob> kernels;  // symbol -> bytes of an ELF object that defines it
-  // In place of `kernels` for a CUDA target. All storages are then memory of the device.
+  // In place of `kernels` for a CUDA target. All storages but input and output are then memory of
+  // the device, and only uploads and downloads touch those two.
   std::map<std::string, std::shared_ptr<const DeviceKernel>> device_kernels;
 };
 

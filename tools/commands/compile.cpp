@@ -1,6 +1,5 @@
 // argent compile: a network as a file that needs no Argent, or as text.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <chrono>
 #include <filesystem>
@@ -17,6 +16,7 @@
 #include "tools/compile_profile.h"
 #include "tools/output_file.h"
 #include "tools/program.h"
+#include "tools/ptx_text.h"
 
 namespace ag::commands {
 namespace {
@@ -63,37 +63,6 @@ std::string loop_nests_text(const CompiledProgram& compiled) {
   for (const KernelReport& kernel : compiled.kernels) {
     text += fmt::format("# {}, schedule {}\n{}\n", kernel.request.symbol, kernel.request.schedule,
                         kernel.loop_nest);
-  }
-  return text;
-}
-
-std::string memory_text(const LaunchArgument& argument) {
-  constexpr std::string_view kNames[] = {"parameter", "scratch", "constants"};
-  return fmt::format("{} {}", kNames[static_cast<size_t>(argument.memory)], argument.where);
-}
-
-// The launches of a kernel as comments above its module.
-std::string launches_text(const std::string& symbol, const plan::DeviceKernel& kernel) {
-  std::string text = "\n// " + symbol + "\n";
-  for (const KernelLaunch& launch : kernel.launches) {
-    std::vector<std::string> arguments;
-    for (const LaunchArgument& argument : launch.arguments)
-      arguments.push_back(memory_text(argument));
-    text +=
-        fmt::format("//   {}: {} blocks of {} threads, {} bytes of shared memory; {}\n",
-                    launch.entry, fmt::join(launch.blocks, " x "), fmt::join(launch.threads, " x "),
-                    launch.shared_bytes, fmt::join(arguments, ", "));
-  }
-  return text;
-}
-
-// One module: the head of the first kernel's stands for all.
-std::string ptx_text(const CompiledProgram& compiled) {
-  std::string text;
-  for (const auto& [symbol, kernel] : compiled.program.device_kernels) {
-    const size_t head = kernel->ptx.find('\n', kernel->ptx.find(".address_size"));
-    if (text.empty()) text = kernel->ptx.substr(0, head) + "\n";
-    text += launches_text(symbol, *kernel) + kernel->ptx.substr(head);
   }
   return text;
 }
