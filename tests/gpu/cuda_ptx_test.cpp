@@ -122,6 +122,8 @@ class Kernels {
   int most_registers_ = 0;
 };
 
+const std::set<std::string> kInHalves{"relu", "add", "reduce_sum", "matmul", "conv", "softmax"};
+
 void check_for_devices(const std::function<void(Kernels&)>& fill) {
   for (const char* device : {"sm_80", "sm_90"}) {
     CAPTURE(device);
@@ -137,8 +139,12 @@ TEST_CASE("kernels of op cases assemble") {
   check_for_devices([](Kernels& kernels) {
     std::set<std::string> seen;  // one row of each op, and its gradient
     for (const OpCase& row : op_cases()) {
-      if (seen.insert(row.op).second)
-        kernels.add(row.name(), build_gradient_case(row, row.dtypes[0]).graph);
+      if (!seen.insert(row.op).second) continue;
+      kernels.add(row.name(), build_gradient_case(row, row.dtypes[0]).graph);
+      for (DType half : {DType::f16, DType::bf16}) {
+        if (kInHalves.contains(row.op))
+          kernels.add(row.name(), build_gradient_case(row, half).graph);
+      }
     }
     fmt::print("one row of each of {} ops of {}\n", seen.size(), op_cases().size());
   });

@@ -72,9 +72,9 @@ class LoopRules : public IR::IRMutator {
   int depth_ = 0;
 };
 
-Halide::Buffer<> buffer_over(Array& array) {
+Halide::Buffer<> buffer_over(Array& array, const Target& target) {
   const std::vector<int> extents(array.shape().rbegin(), array.shape().rend());
-  Halide::Buffer<> buffer(lower::stored_type(array.dtype()), array.data(), extents);
+  Halide::Buffer<> buffer(lower::buffer_type(target, array.dtype()), array.data(), extents);
   buffer.set_host_dirty();
   return buffer;
 }
@@ -99,7 +99,7 @@ OpenClRun run(const KernelRequest& request, std::span<const Array> operands) {
   std::vector<Array> inputs(operands.begin(), operands.end()), results;
   std::vector<Halide::Buffer<>> input_buffers, result_buffers;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    input_buffers.push_back(buffer_over(inputs[i]));
+    input_buffers.push_back(buffer_over(inputs[i], kernel.target));
     kernel.operands[i].set(input_buffers[i]);
   }
   results.reserve(request.results.size());
@@ -108,7 +108,8 @@ OpenClRun run(const KernelRequest& request, std::span<const Array> operands) {
     results.emplace_back(request.results[i].type.dtype, request.results[i].type.shape);
     // An element that is never written shows: NaN, or an integer of ones.
     if (results[i].size_bytes() > 0) std::memset(results[i].data(), 0xff, results[i].size_bytes());
-    result_buffers.push_back(over < 0 ? buffer_over(results[i]) : input_buffers[over]);
+    result_buffers.push_back(over < 0 ? buffer_over(results[i], kernel.target)
+                                      : input_buffers[over]);
   }
   Halide::Realization realization(result_buffers);
   pipeline.realize(realization, target);

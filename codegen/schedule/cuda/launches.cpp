@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <map>
 #include <sstream>
 
+#include "ir/diagnostics.h"
 #include "ir/internal_error.h"
 
 namespace ag::schedule {
@@ -120,6 +122,16 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
   }
 }
 
+// CompileError for a function of the C library, which no device has.
+void require_defined(const std::string& ptx) {
+  const size_t at = ptx.find(".extern .func");
+  if (at == ptx.npos) return;
+  std::string declaration = ptx.substr(at, ptx.find(';', at) - at);
+  std::replace(declaration.begin(), declaration.end(), '\n', ' ');
+  throw CompileError(fmt::format("a kernel needs a function that no device has: {}", declaration))
+      .help("compute in f32, or compile for a processor");
+}
+
 }  // namespace
 
 void collect_launches(const Halide::Module& module, const lower::Kernel& kernel,
@@ -135,6 +147,7 @@ void take_ptx(const Halide::Module& module, std::string_view symbol, KernelResul
   const Halide::Buffer<uint8_t> buffer = module.get_cuda_ptx_assembly_buffer();
   result.ptx.assign(reinterpret_cast<const char*>(buffer.data()), buffer.size_in_bytes());
   while (!result.ptx.empty() && result.ptx.back() == '\0') result.ptx.pop_back();  // C's end
+  require_defined(result.ptx);
   int count = 0;
   for (KernelLaunch& launch : result.launches) {
     const std::string name = fmt::format("{}_{}", symbol, count++);
