@@ -14,6 +14,7 @@
 #include "codegen/schedule/cuda/rules.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/leaf.h"
+#include "tests/gpu/device_cases.h"
 #include "tests/gpu/ptx_assembler.h"
 #include "tests/op_cases.h"
 #include "train/training_step.h"
@@ -146,6 +147,8 @@ TEST_CASE("kernels of op cases assemble") {
           kernels.add(row.name(), build_gradient_case(row, half).graph);
       }
     }
+    for (const DeviceCase& wanted : device_cases())
+      kernels.add(wanted.row.name(), build_gradient_case(wanted.row, DType::f32).graph);
     fmt::print("one row of each of {} ops of {}\n", seen.size(), op_cases().size());
   });
 }

@@ -84,6 +84,11 @@ void add_reductions(std::vector<DeviceCase>& cases) {
   cases.push_back(of_one(
       "column_max", {4100, 24}, [](const Tensor& x) { return reduce_max(x, {0}); }, "by_rows=0,"));
   cases.push_back(of_one(
+      "column_sum_rest", {300, 100}, [](const Tensor& x) { return reduce_sum(x, {0}); },
+      "columns=32,"));
+  cases.push_back(of_one(
+      "softmax_row_rest", {6, 3, 49, 49}, [](const Tensor& x) { return softmax(x); }, "rows=2,"));
+  cases.push_back(of_one(
       "short_sums", {9000, 7}, [](const Tensor& x) { return reduce_sum(x, {1}); }, "threads=1}"));
   cases.push_back(of_one(
       "softmax_rows", {37, 1000}, [](const Tensor& x) { return softmax(x); }, "row_threads=256"));

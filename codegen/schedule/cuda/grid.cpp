@@ -49,6 +49,11 @@ void spread_in_block(Stage stage, const std::vector<Var>& arguments, const Var* 
   if (threads.size() == 2) stage.gpu_threads(threads[0], threads[1]);
 }
 
+// A last block of fewer columns takes as much memory as the others: the size is a number.
+void fix_storage(Func func, const BlockReduction& shape) {
+  if (shape.columns > 1) func.bound_storage(func.args()[0], shape.columns);
+}
+
 // The loops of `func` over `over` as results of each of `count` threads.
 Func spread_sum(const Func& consumer, const Var& block, Func& func, const RVar& lane_of,
                 const RVar& inside, const std::string& name, const BlockReduction& shape) {
@@ -56,6 +61,7 @@ Func spread_sum(const Func& consumer, const Var& block, Func& func, const RVar& 
   const Var lane(name);
   Func lanes = func.update().rfactor(lane_of, lane);
   lanes.compute_at(consumer, block);
+  fix_storage(lanes, shape);
   spread_in_block(lanes, arguments, &lane, shape, nullptr);
   spread_in_block(lanes.update(), arguments, &lane, shape, &inside);
   return lanes;
@@ -151,6 +157,7 @@ Var spread_stage(lower::Kernel& kernel, size_t index, int threads, int vector) {
 void reduce_in_block(const Func& consumer, const Var& block, Func func, const RVar& over,
                      const BlockReduction& shape) {
   func.compute_at(consumer, block);
+  fix_storage(func, shape);
   const RVar turn("turn"), member("member");
   func.update().split(over, turn, member, shape.threads);
   spread_sum(consumer, block, func, member, turn, "lane", shape);
