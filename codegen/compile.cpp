@@ -67,11 +67,12 @@ constexpr PassParameter kTargetParameters[] = {
     {"target", "whose schedules are asked: host, \"x86-64-v3\", …"}};
 
 Graph run_layout(const Graph& graph, const PassOptions& options) {
-  return assign_layouts(graph, CpuLayoutModel(find_target(options.text("target", "host"))));
+  return assign_layouts(graph, *layout_model_of(find_target(options.text("target", "host"))));
 }
 
 Graph run_choose_algorithms(const Graph& graph, const PassOptions& options) {
-  return choose_algorithms(graph, CpuAlgorithmModel(find_target(options.text("target", "host"))));
+  const Target& target = find_target(options.text("target", "host"));
+  return target.is_cuda() ? graph : choose_algorithms(graph, CpuAlgorithmModel(target));
 }
 
 Graph run_share_storage(const Graph& graph, const PassOptions&) { return share_storage(graph); }
@@ -151,16 +152,16 @@ std::span<const std::string_view> optional_passes() { return kOptionalPasses; }
 Graph lower_to_kernels(const Graph& graph, const Target& target, const LoweringOptions& options) {
   check_without(options.without);
   Graph kernels = run_pipeline(graph, pipeline_before_fusion(options));
-  if (options.winograd && runs("choose_algorithms", options)) {
+  // No schedule of CUDA makes Winograd's algorithm faster.
+  if (options.winograd && !target.is_cuda() && runs("choose_algorithms", options)) {
     kernels = run_pipeline(choose_algorithms(kernels, CpuAlgorithmModel(target)),
                            parse_pipeline("cse,dce"));
   }
   kernels = fuse(kernels, {.joins = runs("fuse", options)});
-  const CpuLayoutModel schedules(target);
-  const RowMajorModel row_major(schedules);
-  const bool blocked = runs("layout", options);
-  kernels =
-      assign_layouts(kernels, blocked ? static_cast<const LayoutModel&>(schedules) : row_major);
+  const std::unique_ptr<LayoutModel> schedules = layout_model_of(target);
+  const RowMajorModel row_major(*schedules);
+  const LayoutModel& layouts = runs("layout", options) ? *schedules : row_major;
+  kernels = assign_layouts(kernels, layouts);
   return runs("share_storage", options) ? share_storage(kernels) : kernels;
 }
 
@@ -190,10 +191,17 @@ CompiledProgram compile_kernel_graphs(std::string name, std::span<const ProgramE
     const KernelRequest& request = plan.requests[i];
     scratch[request.symbol] = results[i].scratch_bytes;
     compiled.kernels.push_back(
-        {request, results[i].scratch_bytes, static_cast<int64_t>(results[i].object.size()),
+        {request, results[i].scratch_bytes,
+         static_cast<int64_t>(results[i].object.size() + results[i].ptx.size()),
          results[i].lowering_ms, results[i].llvm_ms, std::move(results[i].loop_nest)});
-    plan.program.kernels[request.symbol] =
-        std::make_shared<const std::string>(std::move(results[i].object));
+    if (target.is_cuda()) {
+      plan.program.device_kernels[request.symbol] = std::make_shared<const plan::DeviceKernel>(
+          plan::DeviceKernel{std::move(results[i].ptx), std::move(results[i].launches),
+                             std::move(results[i].constants)});
+    } else {
+      plan.program.kernels[request.symbol] =
+          std::make_shared<const std::string>(std::move(results[i].object));
+    }
   }
   for (plan::Entry& entry : plan.program.entries)
     entry.scratch_bytes = most_scratch(entry.steps, scratch);
