@@ -65,11 +65,12 @@ constexpr PassParameter kTargetParameters[] = {
     {"target", "whose schedules are asked: host, \"x86-64-v3\", …"}};
 
 Graph run_layout(const Graph& graph, const PassOptions& options) {
-  return assign_layouts(graph, CpuLayoutModel(find_target(options.text("target", "host"))));
+  return assign_layouts(graph, *layout_model_of(find_target(options.text("target", "host"))));
 }
 
 Graph run_choose_algorithms(const Graph& graph, const PassOptions& options) {
-  return choose_algorithms(graph, CpuAlgorithmModel(find_target(options.text("target", "host"))));
+  const Target& target = find_target(options.text("target", "host"));
+  return target.is_cuda() ? graph : choose_algorithms(graph, CpuAlgorithmModel(target));
 }
 
 Graph run_share_storage(const Graph& graph, const PassOptions&) { return share_storage(graph); }
@@ -96,12 +97,12 @@ Graph lower_to_kernels(const Graph& graph, const Target& target, bool winograd) 
   // Algorithms are chosen just before the pipeline's last pass, which is fusion.
   const size_t fusion = kDefaultPipeline.rfind(',');
   Graph kernels = run_pipeline(graph, parse_pipeline(kDefaultPipeline.substr(0, fusion)));
-  if (winograd) {
+  if (winograd && !target.is_cuda()) {  // no schedule of CUDA makes it faster
     kernels = run_pipeline(choose_algorithms(kernels, CpuAlgorithmModel(target)),
                            parse_pipeline("cse,dce"));
   }
   kernels = run_pipeline(kernels, parse_pipeline(kDefaultPipeline.substr(fusion + 1)));
-  return share_storage(assign_layouts(kernels, CpuLayoutModel(target)));
+  return share_storage(assign_layouts(kernels, *layout_model_of(target)));
 }
 
 CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,
@@ -130,10 +131,17 @@ CompiledProgram compile_kernel_graphs(std::string name, std::span<const ProgramE
     const KernelRequest& request = plan.requests[i];
     scratch[request.symbol] = results[i].scratch_bytes;
     compiled.kernels.push_back(
-        {request, results[i].scratch_bytes, static_cast<int64_t>(results[i].object.size()),
+        {request, results[i].scratch_bytes,
+         static_cast<int64_t>(results[i].object.size() + results[i].ptx.size()),
          results[i].lowering_ms, results[i].llvm_ms, std::move(results[i].loop_nest)});
-    plan.program.kernels[request.symbol] =
-        std::make_shared<const std::string>(std::move(results[i].object));
+    if (target.is_cuda()) {
+      plan.program.device_kernels[request.symbol] = std::make_shared<const plan::DeviceKernel>(
+          plan::DeviceKernel{std::move(results[i].ptx), std::move(results[i].launches),
+                             std::move(results[i].constants)});
+    } else {
+      plan.program.kernels[request.symbol] =
+          std::make_shared<const std::string>(std::move(results[i].object));
+    }
   }
   for (plan::Entry& entry : plan.program.entries)
     entry.scratch_bytes = most_scratch(entry.steps, scratch);

@@ -36,6 +36,13 @@ constexpr std::array kTargets = {
            "+avx512vpopcntdq"},
     Target{"aarch64", Architecture::aarch64, "NEON: any 64-bit ARM", 16, 32, false, false, 0,
            "arm-64-linux", kArm, "generic", "+neon"},
+    // Halide 21 writes PTX for sm_86 at most, which every later device takes.
+    Target{"cuda-sm_80", Architecture::x86_64, "NVIDIA A100 and later; launched from any x86-64",
+           16, 255, false, false, kV2, "x86-64-linux-sse41-cuda-cuda_capability_80", kX86,
+           "x86-64-v2", "", TargetFamily::cuda, 80},
+    Target{"cuda-sm_90", Architecture::x86_64, "NVIDIA H100 and later; launched from any x86-64",
+           16, 255, false, false, kV2, "x86-64-linux-sse41-cuda-cuda_capability_86", kX86,
+           "x86-64-v2", "", TargetFamily::cuda, 90},
 };
 
 #if defined(__x86_64__)
@@ -60,7 +67,7 @@ std::span<const Target> known_targets() { return kTargets; }
 
 bool is_runnable(const Target& target) {
   static const uint32_t machine = rt::cpu_features();
-  return target.architecture == kHostArchitecture &&
+  return target.family == TargetFamily::cpu && target.architecture == kHostArchitecture &&
          (target.cpu_features & machine) == target.cpu_features;
 }
 
@@ -101,16 +108,24 @@ std::vector<const Target*> find_targets(std::string_view names) {
   std::sort(targets.begin(), targets.end());  // the table's order: plainest first
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
   for (const Target* target : targets) {
-    if (target->architecture == targets[0]->architecture) continue;
+    if (target->architecture == targets[0]->architecture && target->family == targets[0]->family)
+      continue;
     throw CompileError(
         fmt::format("one file cannot hold code for {} and for {}", targets[0]->name, target->name))
-        .help("compile a library for each architecture");
+        .help("compile a library for each");
   }
   return targets;
 }
 
 void require_runnable(const Target& target) {
   if (is_runnable(target)) return;
+  if (target.is_cuda()) {
+    throw CompileError(fmt::format("running code for {} does not exist yet: this version compiles "
+                                   "it to PTX only",
+                                   target.name))
+        .help("write the PTX with `argent compile MODEL --target " + std::string(target.name) +
+              " --emit ptx`, or run for " + std::string(host_target().name));
+  }
   throw CompileError(fmt::format("code for {} cannot run here: this machine is {}", target.name,
                                  host_target().name))
       .help(fmt::format("compile for {} or for host, or move the library to a machine that has {}",

@@ -1,4 +1,4 @@
-// The machines Argent compiles for: spelled-out instruction-set levels.
+// The machines Argent compiles for: spelled-out instruction-set levels, and CUDA devices.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,9 @@ namespace ag {
 
 enum class Architecture : uint8_t { x86_64, aarch64 };
 
+// What kernels run on: whose schedules, layouts and memory a program has.
+enum class TargetFamily : uint8_t { cpu, cuda };
+
 struct Target {
   std::string_view name;  // "x86-64-v3"
   Architecture architecture;
@@ -22,8 +25,14 @@ struct Target {
   uint32_t cpu_features;  // runtime/cpu.h: what a machine must have
   // What Halide is told, without the flags all kernels share (kHalideFlags).
   std::string_view halide;
-  // What LLVM 19 is told for the driver module.
+  // What LLVM 19 is told for the driver module; of a CUDA target, the part that launches kernels.
   std::string_view triple, cpu, features;
+  TargetFamily family = TargetFamily::cpu;
+  int compute_capability = 0;  // of a CUDA device, at least: 80 is sm_80
+
+  bool is_cuda() const { return family == TargetFamily::cuda; }
+  // Whether buffers keep zeros around what padded convolutions read; else kernels test positions.
+  bool has_halos() const { return family == TargetFamily::cpu; }
 
   int lanes(int element_bytes) const { return vector_bytes / element_bytes; }
 };
@@ -42,7 +51,7 @@ const Target& host_target();
 const Target& find_target(std::string_view name);
 
 // The targets of "x86-64-v3,x86-64-v4", each once, plainest first. Throws CompileError for unknown
-// names and for targets of several architectures.
+// names, and for targets of several architectures or families.
 std::vector<const Target*> find_targets(std::string_view names);
 
 // Whether this machine runs code for `target`.

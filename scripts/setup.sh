@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/setup.sh: installs what building Argent needs and is not there yet.
 #   apt packages   scripts/apt-packages.txt, system-wide (needs root, or sudo without a password)
-#   .venv/         cmake, ninja and Halide at the versions of scripts/requirements.txt
+#   .venv/         cmake, ninja, Halide and ptxas at the versions of scripts/requirements.txt
 # Never asks. When everything is there it changes nothing and takes a fraction of a second.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -56,9 +56,11 @@ install_packages() {
 # True when .venv runs and holds every pinned version.
 venv_complete() {
   .venv/bin/cmake --version > /dev/null 2>&1 || return 1
-  local pin
+  local pin name
   for pin in $(entries scripts/requirements.txt); do
-    compgen -G ".venv/lib/python3*/site-packages/${pin/==/-}.dist-info" > /dev/null || return 1
+    name=${pin%%==*}
+    name=${name//-/_}-${pin##*==}
+    compgen -G ".venv/lib/python3*/site-packages/$name.dist-info" > /dev/null || return 1
   done
 }
 

@@ -103,7 +103,9 @@ void PlanInterpreter::run() {
 void PlanInterpreter::run_steps(const std::vector<plan::Step>& steps) {
   for (const plan::Step& step : steps) {
     if (step.routine == plan::Routine::zero_boxes) run_zero(step);
-    if (step.routine == plan::Routine::copy) run_copy(step);
+    const bool transfers =
+        step.routine == plan::Routine::upload || step.routine == plan::Routine::download;
+    if (step.routine == plan::Routine::copy || transfers) run_copy(step);
     if (step.routine != plan::Routine::none) continue;
     const auto request =
         std::find_if(plan_.requests.begin(), plan_.requests.end(),

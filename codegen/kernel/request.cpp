@@ -9,7 +9,7 @@
 namespace ag {
 namespace {
 
-constexpr int64_t kFormatVersion = 2;
+constexpr int64_t kFormatVersion = 3;
 
 void write(ByteWriter& out, const BufferForm& form) {
   const int rank = form.type.rank();
@@ -55,6 +55,30 @@ bool read(ByteReader& in, std::vector<BufferForm>& forms) {
   return in.ok();
 }
 
+void write(ByteWriter& out, const std::vector<KernelLaunch>& launches) {
+  out.integer(static_cast<int64_t>(launches.size()));
+  for (const KernelLaunch& launch : launches) {
+    out.text(launch.entry).integers(launch.blocks).integers(launch.threads);
+    out.integer(launch.shared_bytes).integer(static_cast<int64_t>(launch.arguments.size()));
+    for (const LaunchArgument& argument : launch.arguments)
+      out.integer(static_cast<int64_t>(argument.memory)).integer(argument.where);
+  }
+}
+
+std::vector<KernelLaunch> read_launches(ByteReader& in) {
+  std::vector<KernelLaunch> launches(in.count());
+  for (KernelLaunch& launch : launches) {
+    launch.entry = in.text();
+    launch.blocks = in.integers();
+    launch.threads = in.integers();
+    launch.shared_bytes = in.integer();
+    launch.arguments.resize(in.count());
+    for (LaunchArgument& argument : launch.arguments)
+      argument = {static_cast<LaunchArgument::Memory>(in.integer()), in.integer()};
+  }
+  return launches;
+}
+
 }  // namespace
 
 std::string serialize(const KernelRequest& request) {
@@ -71,6 +95,8 @@ std::string serialize(const KernelResult& result) {
   ByteWriter out;
   out.integer(kFormatVersion).text(result.object).integer(result.scratch_bytes);
   out.real(result.lowering_ms).real(result.llvm_ms).text(result.loop_nest).text(result.assembly);
+  out.text(result.ptx).text(result.constants);
+  write(out, result.launches);
   return out.take();
 }
 
@@ -99,6 +125,9 @@ std::optional<KernelResult> parse_kernel_result(std::string_view bytes) {
   result.llvm_ms = in.real();
   result.loop_nest = in.text();
   result.assembly = in.text();
+  result.ptx = in.text();
+  result.constants = in.text();
+  result.launches = read_launches(in);
   if (!in.at_end()) return std::nullopt;
   return result;
 }

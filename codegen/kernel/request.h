@@ -41,13 +41,38 @@ struct KernelRequest {
   bool operator==(const KernelRequest&) const = default;
 };
 
+// What a device kernel is given: the memory of a parameter of the KernelRequest's function, of
+// scratch, or of constants, from a byte on.
+struct LaunchArgument {
+  enum class Memory : uint8_t { parameter, scratch, constants };
+  Memory memory = Memory::parameter;
+  int64_t where = 0;  // index of the parameter, else byte offset
+
+  bool operator==(const LaunchArgument&) const = default;
+};
+
+// One launch of a device kernel: everything is known when it is compiled.
+struct KernelLaunch {
+  std::string entry;             // in KernelResult::ptx
+  std::vector<int64_t> blocks;   // x, y, z
+  std::vector<int64_t> threads;  // of a block: x, y, z
+  int64_t shared_bytes = 0;      // dynamic shared memory of a block
+  std::vector<LaunchArgument> arguments;
+
+  bool operator==(const KernelLaunch&) const = default;
+};
+
 struct KernelResult {
-  std::string object;         // relocatable object file
+  std::string object;         // relocatable object file; empty for CUDA
   int64_t scratch_bytes = 0;  // most memory one call takes from the arena for its temporaries
   double lowering_ms = 0;     // Halide: algorithm and schedule to statements
   double llvm_ms = 0;         // LLVM: statements to the object
   std::string loop_nest;      // when explained
   std::string assembly;       // when explained
+  // For CUDA, in place of the object: a module in text and its launches, one after another.
+  std::string ptx;
+  std::vector<KernelLaunch> launches;
+  std::string constants;  // bytes that the launches read
 };
 
 // Canonical bytes: equal requests give equal bytes and the other way round.

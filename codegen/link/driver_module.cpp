@@ -7,6 +7,7 @@
 #include "codegen/link/debug_lines.h"
 #include "codegen/link/machine_code.h"
 #include "ir/diagnostics.h"
+#include "ir/internal_error.h"
 #include "runtime/halide_abi.h"
 
 namespace ag {
@@ -63,6 +64,8 @@ class DriverWriter {
       case plan::Routine::copy:
         call_runtime("argent_rt_copy", {buffer(step.buffers.at(0)), buffer(step.buffers.at(1))});
         break;
+      case plan::Routine::upload:
+      case plan::Routine::download: internal_error("step {} is of a CUDA program", step.name);
     }
     mark_profile(index);
   }

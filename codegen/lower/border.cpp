@@ -19,6 +19,10 @@ Halide::Type stored_type(DType dtype) {
   return is_signed_integer(dtype) ? Halide::Int(bits) : Halide::UInt(bits);
 }
 
+Halide::Type buffer_type(const Target& target, DType dtype) {
+  return dtype == DType::bf16 && target.is_cuda() ? Halide::UInt(16) : stored_type(dtype);
+}
+
 namespace {
 
 Expr word(uint32_t number) {
@@ -30,7 +34,7 @@ Expr word(uint32_t number) {
 // Halide's cast to bfloat rounds 0x7fffffff, a NaN, to -0, and its cast to f16 for machines without
 // such an instruction makes NaN infinity. Integers keep IEEE behaviour under fast math, so the test
 // for NaN is one of integers.
-Expr as_stored(DType dtype, const Expr& value) {
+Expr as_stored(const Target& target, DType dtype, const Expr& value) {
   if (dtype != DType::bf16 && dtype != DType::f16) return Halide::cast(stored_type(dtype), value);
   const Expr bits = Halide::reinterpret<uint32_t>(Halide::cast<float>(value));
   const Expr is_nan = (bits & word(0x7fffffff)) > word(0x7f800000);
@@ -42,7 +46,14 @@ Expr as_stored(DType dtype, const Expr& value) {
     rounded = Halide::reinterpret<uint16_t>(Halide::cast(stored_type(dtype), value));
     nan = Halide::cast<uint16_t>(((bits >> 16) & word(0x8000)) | word(0x7e00));
   }
-  return Halide::reinterpret(stored_type(dtype), Halide::select(is_nan, nan, rounded));
+  return Halide::reinterpret(buffer_type(target, dtype), Halide::select(is_nan, nan, rounded));
+}
+
+Expr as_computed(const Target& target, DType dtype, const Expr& stored) {
+  if (dtype == DType::boolean) return stored != 0;
+  if (buffer_type(target, dtype) != stored_type(dtype))
+    return Halide::reinterpret<float>(Halide::cast<uint32_t>(stored) << 16);
+  return Halide::cast(compute_type(dtype), stored);
 }
 
 std::vector<Halide::Var> logical_variables(int rank) {

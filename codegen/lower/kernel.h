@@ -95,8 +95,13 @@ struct Kernel {
 Halide::Type compute_type(DType dtype);
 // The type they are stored in.
 Halide::Type stored_type(DType dtype);
-// A value as it is stored: rounded to nearest even; NaN stays NaN.
-Halide::Expr as_stored(DType dtype, const Halide::Expr& value);
+// The type Halide is told a buffer holds: for CUDA the bits of a bf16, since Halide 21 writes no
+// PTX for bfloats.
+Halide::Type buffer_type(const Target& target, DType dtype);
+// A value as its buffer holds it: rounded to nearest even; NaN stays NaN.
+Halide::Expr as_stored(const Target& target, DType dtype, const Halide::Expr& value);
+// What a buffer holds, in the type it is computed in.
+Halide::Expr as_computed(const Target& target, DType dtype, const Halide::Expr& stored);
 
 // Loop variables of a value of the given rank, in Halide's order; axis a is variables[rank - 1 -
 // a].

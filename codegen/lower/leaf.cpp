@@ -22,12 +22,14 @@ void lower_iota(LowerContext& c) {
 // Small arrays become an embedded buffer of the object.
 void lower_constant(LowerContext& c) {
   const Array& data = c.attributes().array("data");
-  Halide::Buffer<> buffer(stored_type(data.dtype()),
+  const Target& target = c.kernel.target;
+  Halide::Buffer<> buffer(buffer_type(target, data.dtype()),
                           std::vector<int>(data.shape().rbegin(), data.shape().rend()));
   std::memcpy(buffer.data(), data.data(), data.size_bytes());
+  buffer.set_host_dirty();  // a device has no copy yet
   define(c, 0, [&](const Coordinates& at) {
     Expr stored = buffer(Coordinates(at.rbegin(), at.rend()));
-    return data.dtype() == DType::boolean ? stored != 0 : stored;
+    return as_computed(target, data.dtype(), stored);
   });
 }
 

@@ -45,7 +45,7 @@ Coordinates clamped(const BufferForm& form, Coordinates at) {
 void lower_leaf(Kernel& kernel, int node, size_t operand, bool clamp) {
   const BufferForm& form = kernel.operand_forms[operand];
   int physical_rank = static_cast<int>(form.type.layout.dims(form.type.rank()).size());
-  Halide::ImageParam image(stored_type(form.type.dtype), physical_rank,
+  Halide::ImageParam image(buffer_type(kernel.target, form.type.dtype), physical_rank,
                            "in" + std::to_string(operand));
   fix_dimensions(image, form);
   kernel.operands.push_back(image);
@@ -55,9 +55,7 @@ void lower_leaf(Kernel& kernel, int node, size_t operand, bool clamp) {
   if (clamp) at = clamped(form, at);
   Func value("operand" + std::to_string(operand));
   Expr stored = image(physical_position(form.type, at));
-  value(variables) = form.type.dtype == DType::boolean
-                         ? stored != 0
-                         : Halide::cast(compute_type(form.type.dtype), stored);
+  value(variables) = as_computed(kernel.target, form.type.dtype, stored);
   kernel.values[node] = {value};
 }
 
@@ -141,7 +139,7 @@ Expr stored_value(const Kernel& kernel, size_t i, std::span<const Expr> physical
                               Halide::cast(result.type(), 0));
     }
   }
-  return as_stored(type.dtype, result);
+  return as_stored(kernel.target, type.dtype, result);
 }
 
 void lower_results(Kernel& kernel) {

@@ -75,7 +75,8 @@ void lower_cast(LowerContext& c) {
   define(c, 0, [&](const Coordinates& at) {
     Expr x = c.operand(0, at);
     if (to == DType::boolean) return x != zero(x);
-    return Halide::cast(compute_type(to), as_stored(to, x));
+    const Target& target = c.kernel.target;
+    return as_computed(target, to, as_stored(target, to, x));
   });
 }
 

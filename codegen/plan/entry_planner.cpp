@@ -47,6 +47,7 @@ Value EntryPlanner::whole_of(Value value) const {
 
 // All values of a buffer have the halo that any of their readers wants.
 void EntryPlanner::find_halos() {
+  if (!shared_.target().has_halos()) return;
   for (int i = 0; i < graph_.size(); ++i) {
     if (!is_kernel(i)) continue;
     for (size_t o = 0; o < node(i).operands.size(); ++o) {

@@ -1,5 +1,6 @@
 #include "codegen/plan/planner.h"
 
+#include "codegen/plan/device_memory.h"
 #include "codegen/plan/entry_planner.h"
 
 namespace ag::plan {
@@ -11,6 +12,7 @@ ProgramPlan plan_program(std::string name, const Target& target,
   plan.program.target = target.name;
   SharedPlan shared(plan, target, entries);
   for (const EntryGraph& entry : entries) EntryPlanner(shared, entry).run();
+  if (target.is_cuda()) place_on_device(plan);
   return plan;
 }
 

@@ -37,6 +37,9 @@ struct ProgramPlan {
 // A value read by a padded convolution gets a halo, which is zeroed when the value is written. A
 // value that replaces a parameter or state is written in place when nobody needs the old one any
 // more, else copied at the end. Throws CompileError for a tensor over 2 GiB, naming the layer.
+//
+// Of a program for a CUDA device, what kernels touch is the device's memory (device_memory.h), and
+// padded convolutions test positions: there are no halos.
 ProgramPlan plan_program(std::string name, const Target& target,
                          std::span<const EntryGraph> entries);
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/kernel/request.h"
 #include "ir/dtype.h"
 #include "ir/layout.h"
 #include "ir/location.h"
@@ -69,6 +70,11 @@ enum class Routine : uint8_t {
   none,        // the step calls a kernel
   zero_boxes,  // writes zero to every box of buffers[0]: halos, padding lanes
   copy,        // copies buffers[0] to buffers[1]: same dtype and extents, any strides
+  // Of CUDA programs: between the caller's memory, which may be the host's, and the device's. Both
+  // buffers are dense and alike. Where the caller gives memory of the device, the runtime may use
+  // that in place of the device's buffer and copy nothing.
+  upload,    // buffers[0], of storage input, to buffers[1]
+  download,  // buffers[0] to buffers[1], of storage output
 };
 
 // A strided box of elements of a buffer, relative to its element (0, …, 0); extents as in `dims`,
@@ -101,6 +107,13 @@ struct Entry {
   int64_t scratch_bytes = 0;  // the most that kernels allocate at a time on one thread
 };
 
+// A kernel of a CUDA program: a module of PTX, and what a call of the kernel launches, in order.
+struct DeviceKernel {
+  std::string ptx;
+  std::vector<KernelLaunch> launches;
+  std::string constants;  // read-only bytes that launches name; device memory like parameters
+};
+
 // Bytes. Shared, so that a Program is cheap to copy.
 using Blob = std::shared_ptr<const std::string>;
 
@@ -119,6 +132,9 @@ struct Program {
   // Set by bake_weights (codegen/link) in place of the prepare steps; `parameters` are then fixed.
   Blob prepared;
   std::map<std::string, Blob> kernels;  // symbol -> bytes of an ELF object that defines it
+  // In place of `kernels` for a CUDA target. All storages but input and output are then memory of
+  // the device, and only uploads and downloads touch those two.
+  std::map<std::string, std::shared_ptr<const DeviceKernel>> device_kernels;
 };
 
 }  // namespace ag::plan

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "codegen/schedule/cuda/templates.h"
+
 namespace ag::schedule {
 namespace {
 
@@ -18,18 +20,28 @@ constexpr Row kCpuTemplates[] = {
     {"reduction", reduction},
 };
 
+constexpr Row kCudaTemplates[] = {
+    {"contraction", cuda::contraction}, {"contraction_plain", cuda::contraction_plain},
+    {"matvec", cuda::matvec},           {"pointwise", cuda::pointwise},
+    {"reduction", cuda::reduction},
+};
+
 }  // namespace
 
-std::span<const Row> cpu_templates() { return kCpuTemplates; }
+std::span<const Row> templates_of(TargetFamily family) {
+  if (family == TargetFamily::cuda) return kCudaTemplates;
+  return kCpuTemplates;
+}
 
 void apply(lower::Kernel& kernel, const Schedule& schedule) {
-  for (const Row& row : cpu_templates()) {
+  const std::span<const Row> rows = templates_of(kernel.target.family);
+  for (const Row& row : rows) {
     if (row.name == schedule.name) return row.apply(kernel, schedule);
   }
   std::string known;
-  for (const Row& row : cpu_templates())
-    known += (known.empty() ? "" : ", ") + std::string(row.name);
-  throw CompileError(fmt::format("schedule: no template '{}'", schedule.name))
+  for (const Row& row : rows) known += (known.empty() ? "" : ", ") + std::string(row.name);
+  throw CompileError(
+      fmt::format("schedule: no template '{}' for {}", schedule.name, kernel.target.name))
       .help("templates: " + known);
 }
 

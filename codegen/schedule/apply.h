@@ -13,7 +13,8 @@ struct Row {
   Template apply;
 };
 
-std::span<const Row> cpu_templates();
+// The templates of a family.
+std::span<const Row> templates_of(TargetFamily family);
 
 // Schedules the kernel. Throws CompileError for an unknown template or impossible parameters.
 void apply(lower::Kernel& kernel, const Schedule& schedule);

@@ -1,6 +1,7 @@
 #include "codegen/schedule/choose.h"
 
 #include "codegen/schedule/choose_contraction.h"
+#include "codegen/schedule/cuda/choose.h"
 
 namespace ag {
 namespace {
@@ -34,13 +35,17 @@ constexpr Choice kCpuChoices[] = {
     {"winograd", choose_winograd},
 };
 
-}  // namespace
-
-Schedule choose_schedule(const KernelView& kernel) {
+Schedule choose_cpu_schedule(const KernelView& kernel) {
   for (const Choice& choice : kCpuChoices) {
     if (choice.kernel_class == kernel.kernel_class) return choice.choose(kernel);
   }
   return choose_reduction(kernel);
+}
+
+}  // namespace
+
+Schedule choose_schedule(const KernelView& kernel) {
+  return kernel.target.is_cuda() ? choose_cuda_schedule(kernel) : choose_cpu_schedule(kernel);
 }
 
 }  // namespace ag

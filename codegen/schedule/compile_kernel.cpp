@@ -8,6 +8,7 @@
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/lane_loads.h"
+#include "codegen/schedule/cuda/launches.h"
 #include "ir/internal_error.h"
 
 namespace ag::schedule {
@@ -43,6 +44,20 @@ class ScratchCounter : public Halide::Internal::IRVisitor {
   static bool fits_on_stack(int64_t size) { return size <= 16 * 1024; }
 };
 
+// Keeps the text of a pipeline whose kernels are still loops over blocks and threads.
+class NestText : public Halide::Internal::IRMutator {
+ public:
+  std::string text;
+
+  using Halide::Internal::IRMutator::mutate;
+  Halide::Internal::Stmt mutate(const Halide::Internal::Stmt& pipeline) override {
+    std::ostringstream nest;
+    nest << pipeline;
+    text = nest.str();
+    return pipeline;
+  }
+};
+
 std::string object_bytes(const Halide::Module& module) {
   Halide::Buffer<uint8_t> object = module.compile_to_buffer();
   return {reinterpret_cast<const char*>(object.data()), object.size_in_bytes()};
@@ -56,20 +71,30 @@ KernelResult compile(const KernelRequest& request) {
   Halide::Pipeline pipeline(kernel.stages);
   LaneLoads lane_loads(kernel.target.lanes(4));
   if (kernel.reads_whole_vectors) pipeline.add_custom_lowering_pass(&lane_loads, nullptr);
+  NestText nest;
+  const bool device = kernel.target.is_cuda();
+  if (device && request.explain) pipeline.add_custom_lowering_pass(&nest, nullptr);
   Halide::Target target(halide_target(kernel.target));
   Halide::Module module = pipeline.compile_to_module(arguments, request.symbol, target);
   KernelResult result;
-  ScratchCounter scratch;
-  for (const auto& function : module.functions()) function.body.accept(&scratch);
-  result.scratch_bytes = scratch.bytes;
+  if (device) {
+    collect_launches(module, kernel, result);
+  } else {
+    ScratchCounter scratch;
+    for (const auto& function : module.functions()) function.body.accept(&scratch);
+    result.scratch_bytes = scratch.bytes;
+  }
   result.lowering_ms = milliseconds_since(start);
   if (request.explain) {
-    std::ostringstream nest;
-    for (const auto& function : module.functions()) nest << function.body;
-    result.loop_nest = nest.str();
+    std::ostringstream text;
+    for (const auto& function : module.functions()) text << function.body;
+    result.loop_nest = device ? nest.text : text.str();
   }
   start = Clock::now();
-  result.object = object_bytes(module);
+  if (device)
+    take_ptx(module, request.symbol, result);
+  else
+    result.object = object_bytes(module);
   result.llvm_ms = milliseconds_since(start);
   return result;
 }

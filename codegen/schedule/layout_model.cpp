@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codegen/schedule/conv_view.h"
+#include "codegen/schedule/cuda/layout_model.h"
 #include "codegen/schedule/matmul_view.h"
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
@@ -145,6 +146,11 @@ bool CpuLayoutModel::follows(std::string_view kernel_class) const {
   constexpr std::string_view kFollowing[] = {"pointwise", "reduction", "window", "concat", "slice"};
   return std::find(std::begin(kFollowing), std::end(kFollowing), kernel_class) !=
          std::end(kFollowing);
+}
+
+std::unique_ptr<LayoutModel> layout_model_of(const Target& target) {
+  if (target.is_cuda()) return std::make_unique<CudaLayoutModel>();
+  return std::make_unique<CpuLayoutModel>(target);
 }
 
 }  // namespace ag

@@ -1,5 +1,7 @@
-// Which layouts the CPU schedules want.
+// Which layouts the schedules of a target want.
 #pragma once
+
+#include <memory>
 
 #include "codegen/target.h"
 #include "passes/layout.h"
@@ -17,5 +19,8 @@ class CpuLayoutModel : public LayoutModel {
  private:
   const Target& target_;
 };
+
+// The model of the target's family.
+std::unique_ptr<LayoutModel> layout_model_of(const Target& target);
 
 }  // namespace ag

@@ -126,6 +126,27 @@ class CompileCommands(unittest.TestCase):
         result = self.argent("compile", self.graph, "-o", "b.so", "--name", "n", "--seed", 0)
         self.assertEqual(result.stderr, "")
 
+    def test_ptx_explains_itself(self):
+        given = ("compile", self.graph, "--weights", self.weights, "--target")
+        for target in ("cuda-sm_80", "cuda-sm_90"):
+            self.argent(*given, target, "--emit", "ptx", "-o", "scale.ptx")
+            text = (self.folder / "scale.ptx").read_text()
+            self.assertIn(f"// scale for {target}\n", text)
+            self.assertRegex(text, r"//   upload x \(caller's x, arena\+\d+\)\n")
+            self.assertRegex(text, r"//   download y \(arena\+\d+, caller's y\)\n")
+            self.assertRegex(text, r"1 x 1 x 1 blocks of 64 x 1 x 1 threads")
+            self.assertEqual(text.count(".version"), 1)
+            self.assertEqual(text.count(".visible .entry"), text.count("blocks of"))
+
+    def test_a_device_is_no_processor(self):
+        given = ("--weights", self.weights, "--target", "cuda-sm_80")
+        self.fail_with("cuda-sm_80 does not exist yet", "run", self.graph, *given, "-i", self.x)
+        self.fail_with("so is no output for cuda-sm_80", "compile", self.graph, *given)
+        self.fail_with("asm is no output for cuda-sm_80", "compile", self.graph, *given,
+                       "--emit", "asm")
+        self.fail_with("one file cannot hold code for", "compile", self.graph, "--weights",
+                       self.weights, "--target", "x86-64-v3,cuda-sm_80")
+
     def test_mistakes(self):
         self.broken = self.folder / "bad.safetensors"
         self.broken.write_bytes(b"not weights")

@@ -91,7 +91,15 @@ TEST_CASE("requests, results and outcomes survive the wire") {
                             1.5,
                             2.25,
                             "for y",
-                            "vfmadd"};
+                            "vfmadd",
+                            ".version 7.0",
+                            {{"conv_0",
+                              {7, 2, 1},
+                              {32, 8, 1},
+                              576,
+                              {{LaunchArgument::Memory::parameter, 1},
+                               {LaunchArgument::Memory::scratch, 256}}}},
+                            "0123"};
   const auto outcome =
       parse_kernel_outcome(serialize(KernelOutcome{KernelStatus::timed_out, "late", result}));
   REQUIRE(outcome);
@@ -103,6 +111,9 @@ TEST_CASE("requests, results and outcomes survive the wire") {
   CHECK(outcome->result.llvm_ms == 2.25);
   CHECK(outcome->result.loop_nest == "for y");
   CHECK(outcome->result.assembly == "vfmadd");
+  CHECK(outcome->result.ptx == ".version 7.0");
+  CHECK(outcome->result.launches == result.launches);
+  CHECK(outcome->result.constants == "0123");
 }
 
 TEST_CASE("broken bytes are refused, never half read") {

@@ -23,7 +23,7 @@ TEST_CASE("an unknown target is answered with the known ones") {
     CHECK(std::string(error.what()) ==
           "error: unknown target 'x86-64-v5'\n"
           "help: the targets are x86-64-v2, x86-64-v3, x86-64-v4, x86-64-v4+vnni+bf16, aarch64, "
-          "host");
+          "cuda-sm_80, cuda-sm_90, host");
   }
 }
 
@@ -42,4 +42,19 @@ TEST_CASE("a target this machine cannot run is named together with the machine")
       CHECK(text.find(host_target().name) != std::string::npos);
     }
   }
+}
+
+TEST_CASE("CUDA devices are targets, whose kernels a processor launches") {
+  const Target& target = find_target("cuda-sm_90");
+  CHECK(target.is_cuda());
+  CHECK(target.compute_capability == 90);
+  CHECK_FALSE(target.has_halos());
+  CHECK_FALSE(is_runnable(target));
+  CHECK(halide_target(find_target("cuda-sm_80")) ==
+        "x86-64-linux-sse41-cuda-cuda_capability_80-no_runtime-no_asserts-no_bounds_query-"
+        "user_context");
+  CHECK_THROWS_WITH_AS(find_targets("x86-64-v3,cuda-sm_80"),
+                       doctest::Contains("one file cannot hold code for x86-64-v3 and for cuda"),
+                       CompileError);
+  CHECK_THROWS_WITH_AS(require_runnable(target), doctest::Contains("--emit ptx"), CompileError);
 }

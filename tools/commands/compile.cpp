@@ -16,6 +16,7 @@
 #include "tools/compile_profile.h"
 #include "tools/output_file.h"
 #include "tools/program.h"
+#include "tools/ptx_text.h"
 
 namespace ag::commands {
 namespace {
@@ -87,6 +88,7 @@ constexpr Kind kKinds[] = {
     {"kernels", ".kernels.ag", "the graph of fused kernels with layouts", {}, kernel_graphs_text},
     {"stmt", ".stmt", "loop nests of the kernels", {}, nullptr, loop_nests_text, true},
     {"asm", ".s", "assembly of the kernels", {}, nullptr, assembly_text},
+    {"ptx", ".ptx", "the kernels for a CUDA target", {}, nullptr, ptx_text},
 };
 
 const Kind& kind_named(const std::string& name) {
@@ -177,6 +179,22 @@ void write_text(const std::string& file, const std::string& text) {
     write_file(file, text);
 }
 
+// What exists for a processor does not all exist for a CUDA device, and the other way round.
+void check_kind(const Kind& kind, const Target& target) {
+  const bool is_ptx = kind.name == "ptx";
+  if (is_ptx && !target.is_cuda()) {
+    throw CompileError(fmt::format("compile: {} has no PTX", target.name))
+        .help("give --target cuda-sm_80 or cuda-sm_90");
+  }
+  const bool is_assembly_or_binary = !kind.is_text() || kind.name == "asm";
+  if (target.is_cuda() && is_assembly_or_binary) {
+    throw CompileError(fmt::format("compile: {} is no output for {} yet: this version writes "
+                                   "the kernels' PTX only",
+                                   kind.name, target.name))
+        .help("give --emit ptx");
+  }
+}
+
 // Checks what needs no work: the kind, the target, the output. Returns the file's name.
 std::string output_of(const CompileArguments& arguments, const Kind& kind) {
   std::string file = arguments.output;
@@ -199,6 +217,7 @@ std::string output_of(const CompileArguments& arguments, const Kind& kind) {
         fmt::format("compile: {} is of one target, but {} are given", kind.summary, levels))
         .help("give one --target");
   }
+  check_kind(kind, *find_targets(arguments.program.target)[0]);
   if (file != "-") check_writable(file, "-o NAME.so");
   return file;
 }
@@ -289,6 +308,7 @@ const Command compile{"compile", "compile a network into a library, program or t
                       "  argent compile lenet5 --emit exe -o lenet5\n"
                       "  argent compile resnet18 --no-cache --profile\n"
                       "  argent compile lenet5 --emit kernels\n"
-                      "  argent compile lenet5 --emit asm -o lenet5.s"};
+                      "  argent compile lenet5 --emit asm -o lenet5.s\n"
+                      "  argent compile lenet5 --target cuda-sm_80 --emit ptx -o lenet5.ptx"};
 
 }  // namespace ag::commands

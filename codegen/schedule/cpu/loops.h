@@ -1,19 +1,13 @@
 // Loop shapes that the CPU templates share.
 #pragma once
 
-#include "codegen/lower/kernel.h"
+#include "codegen/schedule/results.h"
 
 namespace ag::schedule {
 
 // How many tasks a parallel loop should offer: enough to balance a few cores, few enough that
 // handing them out costs nothing.
 inline constexpr int kParallelTasks = 16;
-
-// The kernel's results as they are computed: one tuple-valued Func when there are several with
-// equal physical extents, else each on its own. Where a result overwrites an operand, every result
-// of one vector is computed before any of them is stored. Fills kernel.stages and fixes the
-// dimensions of the result buffers.
-void join_results(lower::Kernel& kernel);
 
 // Loops over stage `index`: the innermost dimension vectorised, outer ones (or chunks of a single
 // one) parallel. Returns the loop to compute per-row temporaries at: the one outside the innermost
