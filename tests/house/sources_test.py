@@ -24,7 +24,8 @@ MAY_INCLUDE = {
 
 # Libraries' headers (a pattern on the path between the brackets) -> the only places that read them.
 CONFINED = [
-    (r"Halide", ["codegen/lower/", "codegen/schedule/", "codegen/kernel/", "tests/gpu/"]),
+    (r"Halide", ["codegen/lower/", "codegen/schedule/", "codegen/kernel/", "tests/gpu/",
+                 "tests/ptx/ptx_halide"]),
     (r"(llvm|llvm-c|lld)/", ["codegen/link/"]),
     (r"(google/protobuf|onnx)/", ["frontend/onnx/"]),
     (r"pybind11/", ["python/"]),
