@@ -160,8 +160,9 @@ Graph lower_to_kernels(const Graph& graph, const Target& target, const LoweringO
   kernels = fuse(kernels, {.joins = runs("fuse", options)});
   const std::unique_ptr<LayoutModel> schedules = layout_model_of(target);
   const RowMajorModel row_major(*schedules);
-  const LayoutModel& layouts = runs("layout", options) ? *schedules : row_major;
-  kernels = assign_layouts(kernels, layouts);
+  const LayoutModel* layouts = &row_major;
+  if (runs("layout", options)) layouts = schedules.get();
+  kernels = assign_layouts(kernels, *layouts);
   return runs("share_storage", options) ? share_storage(kernels) : kernels;
 }
 
