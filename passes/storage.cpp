@@ -75,7 +75,8 @@ bool only_reshapes(const Graph& graph, int i) {
 
 class SliceFinder {
  public:
-  explicit SliceFinder(const Graph& graph) : graph_(graph), uses_(use_counts(graph)) {
+  // Kernels of class "pointwise" that may be views are taken as such if `decides`.
+  SliceFinder(const Graph& graph, bool decides) : graph_(graph), uses_(use_counts(graph)) {
     for (const Output& output : graph.outputs()) {
       outputs_.insert(output.value);
       if (output.updates) updates_.insert(output.value);
@@ -85,7 +86,8 @@ class SliceFinder {
     for (int i = graph.size() - 1; i >= 0; --i) {
       if (is_class(graph.node(i), "concat")) place_concat(i);
       if (is_class(graph.node(i), "slice")) place_slice(i);
-      if (only_reshapes(graph, i)) place_reshape(i);
+      const bool reshapes = is_class(graph.node(i), "reshape");
+      if (reshapes || (decides && only_reshapes(graph, i))) place_reshape(i);
     }
   }
 
@@ -133,9 +135,9 @@ class SliceFinder {
     StoredSlice found{value, Integers(type(value).rank(), 0)};
     for (auto place = places_.find(value); place != places_.end();
          place = places_.find(found.whole)) {
-      const bool reshapes = only_reshapes(graph_, found.whole.node);
+      const bool reshaped = reshapes_.contains(found.whole);
       found.whole = place->second.whole;
-      if (reshapes) found.start.assign(type(found.whole).rank(), 0);
+      if (reshaped) found.start.assign(type(found.whole).rank(), 0);
       for (size_t axis = 0; axis < found.start.size(); ++axis)
         found.start[axis] += place->second.start[axis];
     }
@@ -184,6 +186,7 @@ class SliceFinder {
                       is_dense(source);
     if (!fits) return;
     place(result, {source, Integers(type(source).rank(), 0)});
+    reshapes_.insert(result);
     reshaped_.insert(source);
     views_.insert(i);
   }
@@ -255,7 +258,7 @@ class SliceFinder {
   std::set<Value> has_halo_;
   std::map<Value, StoredSlice> places_;  // in another value, which may itself have a place
   std::set<Value> wholes_;               // in which others have places
-  std::set<Value> reshaped_;             // whose bytes are another value's, too
+  std::set<Value> reshapes_, reshaped_;  // the same bytes in other shapes: results, their sources
   std::set<int> views_;
   std::set<std::pair<int, size_t>> copied_;
 };
@@ -303,7 +306,7 @@ void copy_as(GraphCopy& copy, int i, const char* name) {
 }  // namespace
 
 std::map<Value, StoredSlice> stored_slices(const Graph& kernels) {
-  const SliceFinder finder(kernels);
+  const SliceFinder finder(kernels, false);
   for (int i = 0; i < kernels.size(); ++i) {
     const Node& node = kernels.node(i);
     const bool moves =
@@ -315,7 +318,7 @@ std::map<Value, StoredSlice> stored_slices(const Graph& kernels) {
 }
 
 Graph share_storage(const Graph& kernels) {
-  const SliceFinder finder(kernels);
+  const SliceFinder finder(kernels, true);
   GraphCopy copy(kernels);
   for (int i = 0; i < kernels.size(); ++i) {
     const Node& node = kernels.node(i);
