@@ -76,6 +76,9 @@ BuiltCase build_gradient_case(const OpCase& row, DType dtype);
 // Operands a loss case is differentiated by; none without a loss.
 std::vector<std::string> differentiable_operands(const BuiltCase& built);
 
+// Rows to run: all, or those whose names contain the value of ARGENT_OP_CASES.
+bool is_wanted(const OpCase& row);
+
 // Parts of the table, by family.
 using OpCases = std::vector<OpCase>;
 void add_leaf_cases(OpCases& table);

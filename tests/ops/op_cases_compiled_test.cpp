@@ -4,13 +4,13 @@
 
 #include <bit>
 #include <cmath>
-#include <cstdlib>
 #include <set>
 
 #include "codegen/compile.h"
 #include "codegen/link/loaded_program.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
+#include "tests/check_close.h"
 #include "tests/op_cases.h"
 
 using namespace ag;
@@ -82,24 +82,6 @@ double longest_sum(const Graph& graph) {
   return longest;
 }
 
-// `allowed` is relative to the largest element of the result, or 1.
-void compare(const Array& got, const ReferenceTensor& want, double allowed) {
-  REQUIRE(got.count() == want.count());
-  if (!is_float(got.dtype())) {
-    int64_t different = 0;
-    for (int64_t i = 0; i < want.count(); ++i) different += got.get_int(i) != want.integers[i];
-    CHECK(different == 0);
-    return;
-  }
-  double largest = 1, worst = 0;
-  for (int64_t i = 0; i < want.count(); ++i) {
-    largest = std::max(largest, std::fabs(want.number(i)));
-    double error = std::fabs(got.get_double(i) - want.number(i));
-    worst = std::isnan(error) ? error : std::max(worst, error);
-  }
-  CHECK(worst <= allowed * largest);
-}
-
 std::map<std::string, Array> stored_values(const Run& run) {
   std::map<std::string, Array> weights;
   for (const OpDef* kind : {&ops::parameter, &ops::state}) {
@@ -133,7 +115,7 @@ void check_run(const Run& run, ProgramInstance& instance, int entry) {
     // The sum of what the other outputs are times numbers: their errors add up, and it may cancel.
     if (name == "loss") continue;
     INFO(name);
-    compare(got[i], want[i], allowed);
+    check_close(got[i], want[i], allowed);
   }
 }
 
@@ -179,12 +161,6 @@ class Checker {
   std::string target_;
   std::vector<Run> batch_;
 };
-
-// Rows to run: all, or those whose names contain the value of ARGENT_OP_CASES.
-bool is_wanted(const OpCase& row) {
-  const char* part = std::getenv("ARGENT_OP_CASES");
-  return !part || row.name().find(part) != std::string::npos;
-}
 
 std::string run_name(const OpCase& row, DType dtype) {
   return row.name() + "." + std::string(name_of(dtype));
