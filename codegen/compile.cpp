@@ -6,6 +6,7 @@
 
 #include "codegen/kernel/disk_cache.h"
 #include "codegen/kernel/worker_pool.h"
+#include "codegen/plan/device_copies.h"
 #include "codegen/schedule/algorithm_model.h"
 #include "codegen/schedule/layout_model.h"
 #include "ir/ops/kernel.h"
@@ -32,7 +33,8 @@ int64_t most_scratch(const std::vector<plan::Step>& steps,
                      const std::map<std::string, int64_t>& scratch) {
   int64_t most = 0;
   for (const plan::Step& step : steps) {
-    if (!step.kernel.empty()) most = std::max(most, scratch.at(step.kernel));
+    const auto found = scratch.find(step.kernel);  // routines have none
+    if (found != scratch.end()) most = std::max(most, found->second);
   }
   return most;
 }
@@ -204,6 +206,7 @@ CompiledProgram compile_kernel_graphs(std::string name, std::span<const ProgramE
           std::make_shared<const std::string>(std::move(results[i].object));
     }
   }
+  if (target.is_cuda()) plan::copy_by_kernels(plan.program);
   for (plan::Entry& entry : plan.program.entries)
     entry.scratch_bytes = most_scratch(entry.steps, scratch);
   plan.program.prepare_scratch_bytes = most_scratch(plan.program.prepare, scratch);

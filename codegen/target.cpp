@@ -7,6 +7,7 @@
 
 #include "ir/diagnostics.h"
 #include "runtime/cpu.h"
+#include "runtime/cuda.h"
 
 namespace ag {
 namespace {
@@ -54,7 +55,34 @@ constexpr Architecture kHostArchitecture = Architecture::aarch64;
 std::string names_of_targets() {
   std::string names;
   for (const Target& target : kTargets) names += std::string(target.name) + ", ";
-  return names + "host";
+  return names + "host, cuda";
+}
+
+// Throws CompileError with the runtime's words when there is no device, or no driver for one.
+int capability_here(std::string_view target) {
+  char message[ARGENT_MESSAGE_BYTES] = {};
+  int index = 0, capability = 0;
+  int code = rt::cuda_chosen_device(&index, message);
+  if (code == ARGENT_OK) code = rt::cuda_capability(index, &capability, message);
+  if (code == ARGENT_OK) return capability;
+  throw CompileError(fmt::format("target {}: {}", target, message))
+      .help(
+          "compile a library for a device elsewhere with `--target cuda-sm_80 -o NAME.so`, or "
+          "run for " +
+          std::string(host_target().name));
+}
+
+// The highest level that the device here has.
+const Target& cuda_target() {
+  const int capability = capability_here("cuda");
+  const Target* best = nullptr;
+  for (const Target& target : kTargets) {
+    if (target.is_cuda() && target.compute_capability <= capability) best = &target;
+  }
+  if (best) return *best;
+  throw CompileError(
+      fmt::format("target cuda: the device is sm_{}, below every known level", capability))
+      .help("the targets are " + names_of_targets());
 }
 
 }  // namespace
@@ -91,6 +119,7 @@ const Target& host_target() {
 
 const Target& find_target(std::string_view name) {
   if (name == "host") return host_target();
+  if (name == "cuda") return cuda_target();
   for (const Target& target : kTargets) {
     if (target.name == name) return target;
   }
@@ -118,14 +147,14 @@ std::vector<const Target*> find_targets(std::string_view names) {
 }
 
 void require_runnable(const Target& target) {
-  if (is_runnable(target)) return;
   if (target.is_cuda()) {
-    throw CompileError(fmt::format("running code for {} does not exist yet: this version compiles "
-                                   "it to PTX only",
-                                   target.name))
-        .help("write the PTX with `argent compile MODEL --target " + std::string(target.name) +
-              " --emit ptx`, or run for " + std::string(host_target().name));
+    const int capability = capability_here(target.name);
+    if (target.compute_capability <= capability) return;
+    throw CompileError(
+        fmt::format("code for {} cannot run here: the device is sm_{}", target.name, capability))
+        .help("--target cuda takes the level of the device");
   }
+  if (is_runnable(target)) return;
   throw CompileError(fmt::format("code for {} cannot run here: this machine is {}", target.name,
                                  host_target().name))
       .help(fmt::format("compile for {} or for host, or move the library to a machine that has {}",

@@ -46,17 +46,18 @@ std::span<const Target> known_targets();
 // The best level of this machine.
 const Target& host_target();
 
-// A target by name, or host_target() for "host". Throws CompileError, listing the names, for
-// others.
+// A target by name, host_target() for "host", or for "cuda" the highest level of the device here
+// (the first one, or that of the environment variable ARGENT_CUDA_DEVICE). Throws CompileError for
+// other names, listing them, and where there is no device.
 const Target& find_target(std::string_view name);
 
 // The targets of "x86-64-v3,x86-64-v4", each once, plainest first. Throws CompileError for unknown
 // names, and for targets of several architectures or families.
 std::vector<const Target*> find_targets(std::string_view names);
 
-// Whether this machine runs code for `target`.
+// Whether this machine's processor runs code for `target`.
 bool is_runnable(const Target& target);
-// Throws CompileError naming both machines when it does not.
+// Throws CompileError naming both machines when it, or the device, does not.
 void require_runnable(const Target& target);
 
 }  // namespace ag

@@ -15,6 +15,12 @@
  * processor pass for a lower one: with ARGENT_CPU=x86-64-v3 no AVX-512 is used, and a library that
  * has nothing plainer does not open.
  *
+ * A library for NVIDIA GPUs (--target cuda-sm_80) has the same functions. It opens the driver
+ * libcuda.so.1 (or what ARGENT_CUDA_DRIVER names) and device 0 (or what ARGENT_CUDA_DEVICE names;
+ * argent_open_device gives others), and its tensors may be in the host's memory or in the device's,
+ * there aligned to 16 bytes: which, the driver knows. Host memory is copied to the device and back
+ * within the call; argent_set_stream makes runs go onto a stream of the caller's.
+ *
  * Every call checks what it is given and returns a code; argent_message(instance) is the reason in
  * words. Different instances may run at the same time in different threads; one instance may not:
  * the second call is refused with ARGENT_BUSY, and the first goes on undisturbed. A run allocates
@@ -172,7 +178,7 @@ struct argent_library {
   uint32_t abi_version;
   uint32_t struct_bytes;
   const char* name;
-  const char* target; /* "x86-64-v3"; of several levels the one that was taken */
+  const char* target; /* "x86-64-v3", "cuda-sm_80"; of several levels the one that was taken */
   const argent_entry_info* entries;
   const argent_tensor_info*
       tensors; /* parameters and state, by name; inputs and outputs are with the entries */
@@ -196,12 +202,30 @@ struct argent_library {
   /* Of the steps of all entries, one entry after the other. */
   const argent_step_detail* step_details;
   int (*trace)(argent_instance*, argent_trace_room*);
+  argent_network* (*open_device)(const argent_library*, uint32_t device, argent_error*);
+  int (*set_stream)(argent_instance*, void* stream);
 };
+
+/* Whether the library is of an Argent that knew this member of the struct. */
+#define ARGENT_HAS(library, member) \
+  ((library)->struct_bytes >=       \
+   offsetof(argent_library, member) + sizeof(((const argent_library*)NULL)->member))
 
 /* Opens a library: checks ABI version and CPU, prepares the weights. NULL and *error (which may be
  * null) when that fails. */
 static inline argent_network* argent_open(const argent_library* library, argent_error* error) {
   if (library && library->abi_version == ARGENT_ABI_VERSION) return library->open(library, error);
+  if (error) error->code = library ? ARGENT_BAD_VERSION : ARGENT_BAD_ARGUMENT;
+  if (error) error->message[0] = 0;
+  return NULL;
+}
+
+/* The same on the device of that index, of those that the CUDA driver shows. NULL and
+ * ARGENT_UNSUPPORTED when the library is for a processor. */
+static inline argent_network* argent_open_device(const argent_library* library, uint32_t device,
+                                                 argent_error* error) {
+  if (library && library->abi_version == ARGENT_ABI_VERSION && ARGENT_HAS(library, open_device))
+    return library->open_device(library, device, error);
   if (error) error->code = library ? ARGENT_BAD_VERSION : ARGENT_BAD_ARGUMENT;
   if (error) error->message[0] = 0;
   return NULL;
@@ -234,6 +258,16 @@ static inline int argent_run(argent_instance* instance, uint32_t entry, const ar
                              uint32_t output_count) {
   if (!instance) return ARGENT_BAD_ARGUMENT;
   return instance->library->run(instance, entry, inputs, input_count, outputs, output_count);
+}
+
+/* Makes runs go onto `stream`, a CUstream of the library's device: argent_run then returns when all
+ * is on the stream, waits for nothing, and takes tensors in the device's memory only. The stream
+ * must outlive the runs on it, and one run's work must be done before another stream begins the
+ * next. NULL: a stream of the instance's own, for which each run waits, as at first. */
+static inline int argent_set_stream(argent_instance* instance, void* stream) {
+  if (!instance) return ARGENT_BAD_ARGUMENT;
+  if (!ARGENT_HAS(instance->library, set_stream)) return ARGENT_UNSUPPORTED;
+  return instance->library->set_stream(instance, stream);
 }
 
 /* Copies a parameter or state tensor out of, or into, the instance. A parameter the instances share
@@ -278,7 +312,7 @@ static inline int argent_step_times(argent_instance* instance, uint32_t entry,
  * that. Each task costs two readings of the clock. */
 static inline int argent_trace(argent_instance* instance, argent_trace_room* room) {
   if (!instance) return ARGENT_BAD_ARGUMENT;
-  if (instance->library->struct_bytes < sizeof(argent_library)) return ARGENT_UNSUPPORTED;
+  if (!ARGENT_HAS(instance->library, trace)) return ARGENT_UNSUPPORTED;
   return instance->library->trace(instance, room);
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/checks.h"
 
 #include <cstdio>
+#include <cstring>
 
 #include "runtime/instance.h"
 
@@ -65,6 +66,18 @@ int check_overlap(const argent_entry_info& entry, const argent_tensor* inputs,
   return ARGENT_OK;
 }
 
+int find_tensor(const argent_library& library, const char* name, uint32_t* index, char* message) {
+  if (!name) return fail(message, ARGENT_BAD_ARGUMENT, "%s: the name is null", library.name);
+  for (uint32_t i = 0; i < library.tensor_count; ++i) {
+    if (strcmp(library.tensors[i].name, name) == 0) {
+      *index = i;
+      return ARGENT_OK;
+    }
+  }
+  return fail(message, ARGENT_NOT_FOUND, "%s has no parameter or state named '%s'", library.name,
+              name);
+}
+
 }  // namespace
 
 const char* dtype_name(uint32_t dtype) { return dtype < kDTypeCount ? kDTypes[dtype].name : "?"; }
@@ -100,6 +113,14 @@ int check_tensor(const char* owner, const argent_tensor_info& info, const argent
   return ARGENT_OK;
 }
 
+int check_stored(const argent_library& library, const char* name, const argent_tensor* tensor,
+                 uint32_t* index, char* message) {
+  const int code = find_tensor(library, name, index, message);
+  if (code != ARGENT_OK) return code;
+  if (tensor) return check_tensor(library.name, library.tensors[*index], *tensor, message);
+  return fail(message, ARGENT_BAD_ARGUMENT, "%s: the tensor for '%s' is null", library.name, name);
+}
+
 int check_call(const argent_entry_info& entry, const argent_tensor* inputs, uint32_t input_count,
                const argent_tensor* outputs, uint32_t output_count, char* message) {
   if (input_count != entry.input_count || output_count != entry.output_count) {
@@ -120,6 +141,26 @@ int check_call(const argent_entry_info& entry, const argent_tensor* inputs, uint
     if (code != ARGENT_OK) return code;
   }
   return check_overlap(entry, inputs, outputs, message);
+}
+
+int check_threads(const argent_library& library, uint32_t threads, char* message) {
+  if (threads >= 1 && threads <= ARGENT_MAX_THREADS) return ARGENT_OK;
+  return fail(message, ARGENT_BAD_ARGUMENT, "%s: %u threads asked for; possible are 1 to %d",
+              library.name, threads, ARGENT_MAX_THREADS);
+}
+
+int check_run(const argent_library& library, bool stale, uint32_t entry,
+              const argent_tensor* inputs, uint32_t input_count, const argent_tensor* outputs,
+              uint32_t output_count, char* message) {
+  if (entry >= library.entry_count) {
+    return fail(message, ARGENT_BAD_ARGUMENT, "%s: entry %u asked for, but it has %u", library.name,
+                entry, library.entry_count);
+  }
+  const int code =
+      check_call(library.entries[entry], inputs, input_count, outputs, output_count, message);
+  if (code != ARGENT_OK || !stale) return code;
+  return fail(message, ARGENT_STALE,
+              "%s: parameters were set; call argent_prepare before the next run", library.name);
 }
 
 }  // namespace ag::rt

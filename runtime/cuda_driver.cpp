@@ -35,6 +35,8 @@ constexpr Function kFunctions[] = {
     {"cuMemFree_v2", offsetof(CudaDriver, free)},
     {"cuMemcpyHtoDAsync_v2", offsetof(CudaDriver, copy_to_device)},
     {"cuMemcpyDtoHAsync_v2", offsetof(CudaDriver, copy_to_host)},
+    {"cuMemcpyDtoDAsync_v2", offsetof(CudaDriver, copy_on_device)},
+    {"cuPointerGetAttribute", offsetof(CudaDriver, pointer_attribute)},
     {"cuMemsetD8Async", offsetof(CudaDriver, set_bytes)},
     {"cuStreamCreate", offsetof(CudaDriver, stream_create)},
     {"cuStreamDestroy_v2", offsetof(CudaDriver, stream_destroy)},

@@ -21,8 +21,12 @@ inline constexpr CudaResult kCudaOutOfMemory = 2, kCudaNoBinaryForGpu = 209, kCu
                             kCudaUnsupportedPtx = 222;
 
 // Device attributes and flags, by their documented numbers.
-inline constexpr int kCudaThreadsPerBlock = 1, kCudaSharedBytesPerBlock = 8,
+inline constexpr int kCudaThreadsPerBlock = 1, kCudaSharedBytesPerBlock = 8, kCudaClockKhz = 13,
+                     kCudaMultiprocessors = 16, kCudaMemoryClockKhz = 36, kCudaMemoryBusBits = 37,
                      kCudaCapabilityMajor = 75, kCudaCapabilityMinor = 76;
+// Attributes of a pointer, and the value of the first for the device's memory.
+inline constexpr int kCudaPointerMemory = 2, kCudaPointerDevice = 9;
+inline constexpr unsigned kCudaDeviceMemory = 2;
 inline constexpr unsigned kCudaStreamNonBlocking = 1, kCudaCaptureThreadLocal = 1;
 inline constexpr int kCudaJitErrorLog = 5, kCudaJitErrorLogBytes = 6;
 
@@ -54,6 +58,9 @@ struct CudaDriver {
                                CudaStreamHandle* stream);
   CudaResult (*copy_to_host)(void* destination, CudaPointer source, size_t bytes,
                              CudaStreamHandle* stream);
+  CudaResult (*copy_on_device)(CudaPointer destination, CudaPointer source, size_t bytes,
+                               CudaStreamHandle* stream);
+  CudaResult (*pointer_attribute)(void* value, int attribute, CudaPointer pointer);
   CudaResult (*set_bytes)(CudaPointer destination, unsigned char value, size_t bytes,
                           CudaStreamHandle* stream);
   CudaResult (*stream_create)(CudaStreamHandle** stream, unsigned flags);

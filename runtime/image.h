@@ -48,7 +48,7 @@ struct EntryRecord {
   uint64_t arena_bytes;
   uint64_t scratch_bytes;  // per thread
   uint32_t binding_count;
-  uint32_t first_step;  // index of its first step among all entries' steps
+  uint32_t reserved;
 };
 
 // Element (i0, i1, …) of a stored tensor lies Σ ((i[axis] / divisor) % modulus) · stride bytes
@@ -82,7 +82,7 @@ struct BlobRecord {
   uint64_t bytes;
 };
 
-inline constexpr uint32_t kImageVersion = 1;
+inline constexpr uint32_t kImageVersion = 2;
 
 // Starts with what the outside sees.
 struct Image {
@@ -95,7 +95,7 @@ struct Image {
   const BufferRecord* buffers;
   const TensorRecord* tensors;
   uint64_t buffer_count;
-  uint32_t step_count;     // of all entries
+  uint32_t reserved;
   uint32_t weights_fixed;  // 1: prepared when compiled, argent_set on parameters is refused
   BlobRecord state, parameters, constants, prepared;
 };
@@ -127,6 +127,9 @@ int argent_rt_profile(argent_instance* instance, int enabled);
 int argent_rt_step_times(argent_instance* instance, uint32_t entry, argent_step_time* times,
                          uint32_t count);
 int argent_rt_trace(argent_instance* instance, argent_trace_room* room);
+argent_network* argent_rt_open_device(const argent_library* library, uint32_t device,
+                                      argent_error* error);
+int argent_rt_set_stream(argent_instance* instance, void* stream);
 const char* argent_rt_message(const argent_instance* instance);
 
 void argent_rt_step_done(ag::rt::Profile* profile, uint32_t step);

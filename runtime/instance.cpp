@@ -85,10 +85,8 @@ void bind_own(Instance& instance) {
 
 int create(Network& network, uint32_t threads, Instance** result, char* message) {
   const Image& image = *network.image;
-  if (threads < 1 || threads > ARGENT_MAX_THREADS) {
-    return fail(message, ARGENT_BAD_ARGUMENT, "%s: %u threads asked for; possible are 1 to %d",
-                image.description.name, threads, ARGENT_MAX_THREADS);
-  }
+  const int checked = check_threads(image.description, threads, message);
+  if (checked != ARGENT_OK) return checked;
   void* memory = calloc(1, sizeof(Instance));
   if (!memory)
     return fail(message, ARGENT_OUT_OF_MEMORY, "%s: out of memory", image.description.name);
@@ -143,7 +141,7 @@ int run_entry(Instance& instance, uint32_t index, const argent_tensor* inputs,
   instance.message[0] = 0;
   instance.failed.store(false, std::memory_order_relaxed);
   Profile profile = {0, nullptr, &instance};
-  if (instance.profiling) profile.times = instance.step_times + entry.first_step;
+  if (instance.profiling) profile.times = step_times_of(instance, index);
   const bool timed = instance.profiling || instance.trace;
   if (instance.trace) begin_trace(instance);
   if (timed) profile.last_ns = now_ns();
@@ -191,18 +189,10 @@ int argent_rt_run(argent_instance* handle, uint32_t entry, const argent_tensor* 
   auto* instance = static_cast<Instance*>(handle);
   Use use(instance);
   if (!use) return use.refusal();
-  const argent_library& library = *instance->library;
-  if (entry >= library.entry_count) {
-    return fail(instance->message, ARGENT_BAD_ARGUMENT, "%s: entry %u asked for, but it has %u",
-                library.name, entry, library.entry_count);
-  }
-  const int checked = check_call(library.entries[entry], inputs, input_count, outputs, output_count,
-                                 instance->message);
-  if (checked != ARGENT_OK) return checked;
-  if (static_cast<Network*>(instance->network)->stale.load()) {
-    return fail(instance->message, ARGENT_STALE,
-                "%s: parameters were set; call argent_prepare before the next run", library.name);
-  }
+  const bool stale = static_cast<Network*>(instance->network)->stale.load();
+  const int code = check_run(*instance->library, stale, entry, inputs, input_count, outputs,
+                             output_count, instance->message);
+  if (code != ARGENT_OK) return code;
   return run_entry(*instance, entry, inputs, outputs);
 }
 
@@ -210,67 +200,18 @@ int argent_rt_set_threads(argent_instance* handle, uint32_t threads) {
   auto* instance = static_cast<Instance*>(handle);
   Use use(instance);
   if (!use) return use.refusal();
-  if (threads < 1 || threads > ARGENT_MAX_THREADS) {
-    return fail(instance->message, ARGENT_BAD_ARGUMENT,
-                "%s: %u threads asked for; possible are 1 to %d", instance->library->name, threads,
-                ARGENT_MAX_THREADS);
-  }
+  const int code = check_threads(*instance->library, threads, instance->message);
+  if (code != ARGENT_OK) return code;
   if (set_threads(*instance, threads)) return ARGENT_OK;
   return fail(instance->message, ARGENT_OUT_OF_MEMORY, "%s: no memory for %u threads",
               instance->library->name, threads);
 }
 
-int argent_rt_profile(argent_instance* handle, int enabled) {
+int argent_rt_set_stream(argent_instance* handle, void*) {
   auto* instance = static_cast<Instance*>(handle);
   Use use(instance);
   if (!use) return use.refusal();
-  instance->profiling = false;
-  if (!enabled) return ARGENT_OK;
-  const uint64_t count = instance->image->step_count;
-  if (!instance->step_times) {
-    instance->step_times =
-        static_cast<argent_step_time*>(malloc((count + 1) * sizeof(argent_step_time)));
-  }
-  if (!instance->step_times) {
-    return fail(instance->message, ARGENT_OUT_OF_MEMORY, "%s: no memory for a profile",
-                instance->library->name);
-  }
-  for (uint64_t i = 0; i < count; ++i) instance->step_times[i] = {0, UINT64_MAX, 0};
-  instance->profiling = true;
-  return ARGENT_OK;
-}
-
-int argent_rt_step_times(argent_instance* handle, uint32_t entry, argent_step_time* times,
-                         uint32_t count) {
-  auto* instance = static_cast<Instance*>(handle);
-  Use use(instance);
-  if (!use) return use.refusal();
-  const argent_library& library = *instance->library;
-  if (entry >= library.entry_count || !times || count != library.entries[entry].step_count) {
-    return fail(instance->message, ARGENT_BAD_ARGUMENT,
-                "%s: step times of entry %u into room for %u", library.name, entry, count);
-  }
-  if (!instance->step_times) {
-    return fail(instance->message, ARGENT_UNSUPPORTED, "%s: profiling was never turned on",
-                library.name);
-  }
-  memcpy(times, instance->step_times + instance->image->entries[entry].first_step,
-         count * sizeof(argent_step_time));
-  return ARGENT_OK;
-}
-
-const char* argent_rt_message(const argent_instance* instance) {
-  return instance ? static_cast<const Instance*>(instance)->message : "the instance is null";
-}
-
-void argent_rt_step_done(Profile* profile, uint32_t step) {
-  const uint64_t now = now_ns(), elapsed = now - profile->last_ns;
-  if (profile->instance->trace) trace_step(*profile->instance, step, profile->last_ns, now);
-  if (profile->times) {
-    argent_step_time& time = profile->times[step];
-    ++time.runs;
-    time.total_ns += elapsed;
-    if (elapsed < time.minimum_ns) time.minimum_ns = elapsed;
-  }
-  profile->last_ns = now;
+  return fail(instance->message, ARGENT_UNSUPPORTED,
+              "%s: compiled for a processor: there is no stream to run on",
+              instance->library->name);
 }

@@ -45,7 +45,16 @@ struct Profile {
   Instance* instance;
 };
 
-struct Instance : argent_instance {
+// What instances of every family have: those of processors, below, and of devices.
+struct BaseInstance : argent_instance {
+  bool profiling;
+  argent_step_time* step_times;  // of all entries; null until profiled
+  argent_trace_room* trace;      // null: not traced
+  std::atomic<bool> running;
+  char message[ARGENT_MESSAGE_BYTES];
+};
+
+struct Instance : BaseInstance {
   const Image* image;
   halide_buffer_t* buffers;
   uint8_t* arena;
@@ -57,20 +66,15 @@ struct Instance : argent_instance {
   void** contexts;  // pointers to them, as the pool wants them
   Team* team;       // lent by the pool during a call that has parallel loops
   bool pool_reserved;
-  bool profiling;
-  argent_step_time* step_times;  // of all entries; null until profiled
-  argent_trace_room* trace;      // null: not traced
-  uint32_t trace_step;           // the step that runs
-  std::atomic<bool> running;
+  uint32_t trace_step;                      // the step that runs
   std::atomic<bool> failed;                 // a kernel has left its message
   std::atomic<uint64_t> scratch_overflows;  // allocations that did not fit the scratch region
-  char message[ARGENT_MESSAGE_BYTES];
 };
 
 // Marks an instance as in use; a second user at the same time is told so.
 class Use {
  public:
-  explicit Use(Instance* instance)
+  explicit Use(BaseInstance* instance)
       : instance_(instance), mine_(instance && !instance->running.exchange(true)) {}
   ~Use() {
     if (mine_) instance_->running.store(false);
@@ -80,7 +84,7 @@ class Use {
   int refusal() const { return instance_ ? ARGENT_BUSY : ARGENT_BAD_ARGUMENT; }
 
  private:
-  Instance* instance_;
+  BaseInstance* instance_;
   bool mine_;
 };
 
@@ -105,6 +109,13 @@ const uint8_t* prepared_of(const Network& network);
 // Fills network.prepared from the parameters.
 int prepare_network(Network& network, char* message);
 
+// Times of the steps of one entry, among those of all.
+argent_step_time* step_times_of(const BaseInstance& instance, uint32_t entry);
+// A run of a step that took so long.
+void add_step_time(argent_step_time& time, uint64_t nanoseconds);
+
+// Null when there is no more room; the event is counted all the same.
+argent_trace_event* add_event(argent_trace_room& room, const argent_trace_event& event);
 // An event of a traced run.
 void trace_step(Instance& instance, uint32_t step, uint64_t begin_ns, uint64_t end_ns);
 // The loop on the instance's team, each thread's tasks recorded.

@@ -144,6 +144,19 @@ argent_network* argent_rt_open(const argent_library* library, argent_error* erro
   return network;
 }
 
+argent_network* argent_rt_open_device(const argent_library* library, uint32_t,
+                                      argent_error* error) {
+  argent_error ignored;
+  argent_error& result = error ? *error : ignored;
+  result = argent_error{};
+  result.code =
+      library ? fail(result.message, ARGENT_UNSUPPORTED,
+                     "%s: compiled for %s: there are no devices to choose from; use argent_open",
+                     library->name, library->target)
+              : fail(result.message, ARGENT_BAD_ARGUMENT, "open: the library is null");
+  return nullptr;
+}
+
 int argent_rt_close(argent_network* handle) {
   if (!handle) return ARGENT_OK;
   auto* network = static_cast<Network*>(handle);

@@ -10,18 +10,6 @@ namespace {
 
 enum class Direction { get, set };
 
-int find(const argent_library& library, const char* name, uint32_t* index, char* message) {
-  if (!name) return fail(message, ARGENT_BAD_ARGUMENT, "%s: the name is null", library.name);
-  for (uint32_t i = 0; i < library.tensor_count; ++i) {
-    if (strcmp(library.tensors[i].name, name) == 0) {
-      *index = i;
-      return ARGENT_OK;
-    }
-  }
-  return fail(message, ARGENT_NOT_FOUND, "%s has no parameter or state named '%s'", library.name,
-              name);
-}
-
 // Bytes from the tensor's first element to element `indices`.
 int64_t offset_of(const TensorRecord& record, const int64_t* indices) {
   int64_t offset = 0;
@@ -102,14 +90,7 @@ int access(argent_instance* handle, const char* name, const argent_tensor* tenso
   if (!use) return use.refusal();
   const argent_library& library = *instance->library;
   uint32_t index = 0;
-  int code = find(library, name, &index, instance->message);
-  if (code == ARGENT_OK && !tensor) {
-    code = fail(instance->message, ARGENT_BAD_ARGUMENT, "%s: the tensor for '%s' is null",
-                library.name, name);
-  }
-  if (code == ARGENT_OK) {
-    code = check_tensor(library.name, library.tensors[index], *tensor, instance->message);
-  }
+  int code = check_stored(library, name, tensor, &index, instance->message);
   if (code == ARGENT_OK) {
     const TensorRecord& record = instance->image->tensors[index];
     uint8_t* base = base_of(*instance, record, name, direction, &code);

@@ -8,14 +8,6 @@ namespace {
 // Tasks of one thread with less between them are one event.
 constexpr uint64_t kGapNanoseconds = 2'000;
 
-// Null when there is no more room; the event is counted all the same.
-argent_trace_event* add_event(argent_trace_room& room, const argent_trace_event& event) {
-  const uint64_t place = __atomic_fetch_add(&room.count, 1, __ATOMIC_RELAXED);
-  if (place >= room.capacity) return nullptr;
-  room.events[place] = event;
-  return room.events + place;
-}
-
 void add_task(Worker& worker, uint64_t begin_ns, uint64_t end_ns) {
   Instance& instance = *worker.instance;
   const uint32_t step = instance.trace_step;
@@ -45,6 +37,13 @@ int run_task(void* context, int index, uint8_t* closure) {
 
 namespace ag::rt {
 
+argent_trace_event* add_event(argent_trace_room& room, const argent_trace_event& event) {
+  const uint64_t place = __atomic_fetch_add(&room.count, 1, __ATOMIC_RELAXED);
+  if (place >= room.capacity) return nullptr;
+  room.events[place] = event;
+  return room.events + place;
+}
+
 void trace_step(Instance& instance, uint32_t step, uint64_t begin_ns, uint64_t end_ns) {
   add_event(*instance.trace, {begin_ns, end_ns, step, 0, 0, 0});
   instance.trace_step = step + 1;
@@ -60,7 +59,7 @@ int run_traced(Instance& instance, const Loop& loop) {
 }  // namespace ag::rt
 
 int argent_rt_trace(argent_instance* handle, argent_trace_room* room) {
-  auto* instance = static_cast<Instance*>(handle);
+  auto* instance = static_cast<BaseInstance*>(handle);
   Use use(instance);
   if (!use) return use.refusal();
   if (room && !room->events && room->capacity != 0) {

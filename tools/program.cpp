@@ -77,8 +77,8 @@ void add_options(CLI::App& command, ProgramOptions& options, const char* model) 
   command.add_option("MODEL", options.model, model)->required();
   command.add_option("--target", options.target,
                      "processor level to compile for (host); of several, A,B, a library takes the "
-                     "highest that the processor it runs on has; or a CUDA device: cuda-sm_80, "
-                     "cuda-sm_90 (--emit ptx)");
+                     "highest that the processor it runs on has; or for GPUs: cuda-sm_80, "
+                     "cuda-sm_90, cuda (the device here)");
   command.add_option("--batch", options.batch, "batch sizes, one entry point each: 1,8,32")
       ->delimiter(',')
       ->check(whole_number());

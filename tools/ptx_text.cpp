@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "codegen/link/device_code.h"
+
 namespace ag {
 namespace {
 
@@ -64,14 +66,10 @@ std::string launches_text(const std::string& symbol, const plan::DeviceKernel& k
 }  // namespace
 
 std::string ptx_text(const CompiledProgram& compiled) {
-  std::string text = plan_text(compiled.program);
-  bool is_first = true;
+  std::string text = plan_text(compiled.program) + ptx_head(compiled.program);
   for (const auto& [symbol, kernel] : compiled.program.device_kernels) {
-    // The head of the first module (version, target, address size) stands for all.
-    const size_t head = kernel->ptx.find('\n', kernel->ptx.find(".address_size"));
-    if (is_first) text += kernel->ptx.substr(0, head) + "\n";
-    is_first = false;
-    text += launches_text(symbol, *kernel) + kernel->ptx.substr(head);
+    text += launches_text(symbol, *kernel);
+    text += ptx_body(*kernel);
   }
   return text;
 }

@@ -94,7 +94,8 @@ void drop_unused_kernels(plan::Program& program) {
 }  // namespace
 
 plan::Program bake_weights(const plan::Program& program) {
-  if (program.prepare.empty() || !is_runnable(find_target(program.target))) return program;
+  const Target& target = find_target(program.target);
+  if (program.prepare.empty() || target.is_cuda() || !is_runnable(target)) return program;
   plan::Program baked = program;
   baked.prepared =
       std::make_shared<const std::string>(LoadedProgram::in_memory(program)->prepared_bytes());

@@ -83,10 +83,11 @@ class Checker {
 
   void check_call(const std::string& name, const plan::Step& step) const {
     const bool is_kernel = step.routine == plan::Routine::none;
-    if (is_kernel && !program_.kernels.count(step.kernel)) {
+    if (is_kernel && !program_.kernels.count(step.kernel) &&
+        !program_.device_kernels.count(step.kernel)) {
       internal_error("{} calls kernel '{}', which has no object", name, step.kernel);
     }
-    const size_t needed = step.routine == plan::Routine::copy ? 2 : 1;
+    const size_t needed = step.routine == plan::Routine::zero_boxes ? 1 : 2;
     if (!is_kernel && step.buffers.size() != needed) {
       internal_error("{} has {} buffers, its routine takes {}", name, step.buffers.size(), needed);
     }

@@ -4,6 +4,7 @@
 #include <llvm/Target/TargetMachine.h>
 
 #include "codegen/link/constant_tables.h"
+#include "codegen/link/cuda_tables.h"
 #include "codegen/link/debug_lines.h"
 #include "codegen/link/machine_code.h"
 #include "ir/diagnostics.h"
@@ -143,13 +144,15 @@ class DriverWriter {
 // The tables of one level.
 llvm::GlobalVariable* add_level(llvm::Module& module, const plan::Program& program,
                                 DebugLines& lines, BlobTable& blobs) {
+  const Target& target = find_target(program.target);
+  if (target.is_cuda()) return add_cuda_image(module, program, target, blobs);
   DriverWriter writer(module, program, lines);
   DriverFunctions functions;
   for (const plan::Entry& entry : program.entries) {
     functions.entries.push_back(writer.write(entry.name, entry.steps));
   }
   if (!program.prepare.empty()) functions.prepare = writer.write("prepare", program.prepare);
-  return add_image(module, program, find_target(program.target), functions, blobs);
+  return add_image(module, program, target, functions, blobs);
 }
 
 // const argent_library* NAME_model()
@@ -169,7 +172,8 @@ void add_model_function(llvm::Module& module, const plan::Program& program,
   llvm::Constant* table = tables.record(
       {tables.array("levels", images), tables.i64(static_cast<int64_t>(images.size()))});
   const auto choose = module.getOrInsertFunction(
-      "argent_rt_choose", llvm::FunctionType::get(builder.getPtrTy(), {builder.getPtrTy()}, false));
+      find_target(program.target).is_cuda() ? "argent_cuda_choose" : "argent_rt_choose",
+      llvm::FunctionType::get(builder.getPtrTy(), {builder.getPtrTy()}, false));
   builder.CreateRet(builder.CreateCall(choose, {tables.global(program.name + "_levels", table)}));
 }
 

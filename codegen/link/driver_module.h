@@ -1,5 +1,5 @@
 // The program's own code: one function per entry that calls its kernels in order, and the tables
-// the runtime reads.
+// the runtime reads. A program for CUDA devices consists of tables alone.
 #pragma once
 
 #include <span>

@@ -9,6 +9,7 @@ namespace ag {
 
 struct EmbeddedRuntime {
   std::string_view runtime;  // object: what every library contains
+  std::string_view cuda;     // object: what a library for GPUs contains besides
   std::string_view program;  // object: main of a standalone program
   std::string_view libc,
       libm;  // stand-ins for the shared libraries, with the same names and versions

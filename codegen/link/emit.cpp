@@ -37,6 +37,7 @@ std::vector<ObjectFile> objects_of(std::span<const plan::Program> levels, const 
     }
   }
   objects.push_back({"runtime", embedded_runtime(target).runtime});
+  if (target.is_cuda()) objects.push_back({"cuda", embedded_runtime(target).cuda});
   return objects;
 }
 
@@ -66,12 +67,6 @@ std::string emit(std::span<const plan::Program> levels, EmitKind kind,
                  const std::string& file_name) {
   const plan::Program& program = levels[0];
   const Target& target = find_target(program.target);
-  if (target.is_cuda()) {
-    throw CompileError(fmt::format("{}: libraries and programs for {} do not exist yet: this "
-                                   "version writes their PTX only",
-                                   file_name, target.name))
-        .help(fmt::format("argent compile MODEL --target {} --emit ptx", target.name));
-  }
   if (kind == EmitKind::header) return header_text(levels);
   const std::vector<plan::Program> sharing = share_weights(levels);
   for (const plan::Program& level : sharing) check_program(level);

@@ -27,6 +27,7 @@ enum class Blobs {
 class BlobTable {
  public:
   BlobTable(llvm::Module& module, Blobs source) : module_(module), source_(source) {}
+  bool are_embedded() const { return source_ == Blobs::embedded; }
   // Pointer to the bytes of storage kBlobSymbols[index].
   llvm::Constant* pointer(size_t index, std::string_view bytes);
 

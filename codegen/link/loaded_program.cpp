@@ -81,7 +81,7 @@ const argent_entry_info& entry_of(const argent_library& library, int entry) {
 }  // namespace
 
 std::span<const argent_step_detail> step_details(const argent_library& library, int entry) {
-  if (library.struct_bytes < sizeof(argent_library) || !library.step_details) return {};
+  if (!ARGENT_HAS(&library, step_details) || !library.step_details) return {};
   const argent_step_detail* first = library.step_details;
   for (int i = 0; i < entry; ++i) first += library.entries[i].step_count;
   return {first, entry_of(library, entry).step_count};

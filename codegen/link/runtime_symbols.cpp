@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "runtime/cuda_image.h"
 #include "runtime/image.h"
 
 extern "C" {
@@ -39,6 +40,20 @@ std::span<const RuntimeSymbol> runtime_symbols() {
       symbol("argent_rt_step_times", argent_rt_step_times),
       symbol("argent_rt_trace", argent_rt_trace),
       symbol("argent_rt_message", argent_rt_message),
+      symbol("argent_rt_open_device", argent_rt_open_device),
+      symbol("argent_rt_set_stream", argent_rt_set_stream),
+      symbol("argent_cuda_choose", argent_cuda_choose),
+      symbol("argent_cuda_open", argent_cuda_open),
+      symbol("argent_cuda_open_device", argent_cuda_open_device),
+      symbol("argent_cuda_close", argent_cuda_close),
+      symbol("argent_cuda_create", argent_cuda_create),
+      symbol("argent_cuda_destroy", argent_cuda_destroy),
+      symbol("argent_cuda_run", argent_cuda_run),
+      symbol("argent_cuda_get", argent_cuda_get),
+      symbol("argent_cuda_set", argent_cuda_set),
+      symbol("argent_cuda_prepare", argent_cuda_prepare),
+      symbol("argent_cuda_set_threads", argent_cuda_set_threads),
+      symbol("argent_cuda_set_stream", argent_cuda_set_stream),
       symbol("argent_rt_step_done", argent_rt_step_done),
       symbol("argent_rt_zero_boxes", argent_rt_zero_boxes),
       symbol("argent_rt_copy", argent_rt_copy),

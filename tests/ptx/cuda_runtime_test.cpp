@@ -74,26 +74,37 @@ const std::string kPtx = R"(.version 7.0
 struct Tables {
   std::string ptx = kPtx;
   std::vector<float> weights = std::vector<float>(kCount);
+  CudaCodeRecord codes[2] = {};
   CudaModuleRecord module{};
-  CudaSlotRecord slots[2] = {{"x", kBytes, 0}, {"y", kBytes, 512}};
+  CudaSlotRecord slots[2] = {{"x", kBytes, 0, 0, 0}, {"y", kBytes, 512, 3, 0}};
   CudaArgumentRecord twice[2] = {{0, kCudaSlot, 0}, {1024, kCudaArena, 0}};
   CudaArgumentRecord count[1] = {{0, kCudaState, 0}};
   CudaArgumentRecord sum[4] = {
       {1024, kCudaArena, 0}, {0, kCudaShared, 0}, {0, kCudaState, 0}, {0, kCudaSlot, 1}};
-  CudaLaunchRecord launches[3] = {{"twice", twice, 2, 0, {3, 1, 1}, {32, 1, 1}, 0, 0},
-                                  {"count", count, 1, 0, {1, 1, 1}, {1, 1, 1}, 0, 1},
-                                  {"sum", sum, 4, 0, {1, 1, 1}, {kCount, 1, 1}, 0, 1}};
-  CudaEntryRecord entry{"forward", slots, launches, 1, 1, 3, 2};
+  CudaLaunchRecord launches[3] = {{"twice", twice, 2, 0, {3, 1, 1}, {32, 1, 1}, 0, 1},
+                                  {"count", count, 1, 0, {1, 1, 1}, {1, 1, 1}, 0, 2},
+                                  {"sum", sum, 4, 0, {1, 1, 1}, {kCount, 1, 1}, 0, 2}};
+  CudaEntryRecord entry{"forward", slots, launches, 2048, 1, 1, 3, 4};
+  CudaFillRecord fill{};
   CudaImage image{};
 
   Tables(const Tables&) = delete;
   Tables& operator=(const Tables&) = delete;
   Tables() {
     for (uint32_t i = 0; i < kCount; ++i) weights[i] = static_cast<float>(i) * 0.5f;
-    module = {ptx.c_str(), ptx.size()};
-    image = {"net", &module, &entry, nullptr, reinterpret_cast<const uint8_t*>(weights.data()),
-             2048,  256,     kBytes, 1,       1,
-             80};
+    codes[0] = {ptx.c_str(), ptx.size() + 1, 0, 0};
+    module = {codes, 1};
+    fill = {reinterpret_cast<const uint8_t*>(weights.data()), kBytes, 0};
+    image.description.name = "net";
+    image.description.entry_count = 1;
+    image.image_version = kCudaImageVersion;
+    image.capability = 80;
+    image.modules = &module;
+    image.entries = &entry;
+    image.fills = &fill;
+    image.state_bytes = 256;
+    image.shared_bytes = kBytes;
+    image.module_count = image.fill_count = 1;
   }
 };
 
@@ -257,13 +268,16 @@ TEST_CASE("steps are timed by events between launches") {
   Session session;
   const CudaTensor tensors[] = {{session.x.data(), kBytes, false},
                                 {session.y.data(), kBytes, false}};
-  uint64_t nanoseconds[2] = {};
+  CudaStepSpan spans[4] = {};
   for (int i = 0; i < 2; ++i) {
-    CHECK(cuda_time(session.instance, 0, tensors, 2, nanoseconds, session.message) == ARGENT_OK);
+    CHECK(cuda_time(session.instance, 0, tensors, 2, nullptr, spans, session.message) == ARGENT_OK);
   }
-  // The tests' driver takes a millisecond for each launch; the second step has two.
-  CHECK(nanoseconds[0] == 2'000'000);
-  CHECK(nanoseconds[1] == 4'000'000);
+  // The tests' driver takes a millisecond for each launch; the third step has two.
+  const uint64_t ends[] = {0, 1'000'000, 3'000'000, 3'000'000};
+  for (int i = 0; i < 4; ++i) {
+    CHECK(spans[i].begin_ns == (i ? ends[i - 1] : 0));
+    CHECK(spans[i].end_ns == ends[i]);
+  }
   CHECK(session.right(2));
   session.close();
   CHECK(alive() == "");
@@ -319,7 +333,7 @@ TEST_CASE("what the machine lacks is said") {
       "8: net: module 0 on device 0 (Fake 100): CUDA_ERROR_UNSUPPORTED_PTX_VERSION: the driver is "
       "older than the program's PTX: update it");
   fake.newest_ptx = 84;
-  CHECK(refusal(0, [](Tables& t) { t.module.data = ".version 7.0\n.target sm_80\n.frob"; }) ==
+  CHECK(refusal(0, [](Tables& t) { t.codes[0].data = ".version 7.0\n.target sm_80\n.frob"; }) ==
         "8: net: module 0 on device 0 (Fake 100): CUDA_ERROR_INVALID_PTX: PTX line 3: unknown "
         "directive .frob");
   CHECK(refusal(0, [](Tables& t) { t.launches[2].function = "gone"; }) ==
@@ -361,8 +375,8 @@ TEST_CASE("any call of the driver may fail: it is said, and nothing is left behi
     if (session.code != ARGENT_OK) return;
     const CudaTensor tensors[] = {{session.x.data(), kBytes, false},
                                   {session.y.data(), kBytes, false}};
-    uint64_t nanoseconds[2] = {};
-    session.code = cuda_time(session.instance, 0, tensors, 2, nanoseconds, session.message);
+    CudaStepSpan spans[4] = {};
+    session.code = cuda_time(session.instance, 0, tensors, 2, nullptr, spans, session.message);
   };
   FakeCuda* fake = &fresh_driver();
   {

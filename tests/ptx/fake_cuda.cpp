@@ -21,6 +21,8 @@ constexpr CudaResult kInvalidValue = 1, kInvalidContext = 201, kInvalidPtx = 218
                      kUnsupportedPtx = 222, kNotFound = 500, kIllegalAddress = 700,
                      kCaptureUnsupported = 900;
 
+constexpr int kFirstDevice = 100;
+
 using Work = std::function<CudaResult()>;
 
 struct Context {
@@ -70,6 +72,7 @@ class Pool {
                ? 0
                : kInvalidValue;
   }
+  const T& first() const { return *alive_.front(); }
   size_t size() const { return alive_.size(); }
   void clear() { alive_.clear(); }
 
@@ -178,7 +181,7 @@ CudaResult cuDeviceGetCount(int* count) {
 }
 
 CudaResult cuDeviceGet(int* device, int index) {
-  *device = 100 + index;  // no index: mixing the two up shows
+  *device = kFirstDevice + index;  // no index: mixing the two up shows
   return enter(fmt::format("cuDeviceGet {}", index), false);
 }
 
@@ -194,6 +197,10 @@ CudaResult cuDeviceGetAttribute(int* value, int attribute, int) {
     case ag::rt::kCudaCapabilityMinor: *value = fake.capability % 10; break;
     case ag::rt::kCudaThreadsPerBlock: *value = fake.threads_per_block; break;
     case ag::rt::kCudaSharedBytesPerBlock: *value = fake.shared_bytes_per_block; break;
+    case ag::rt::kCudaMultiprocessors: *value = 2; break;
+    case ag::rt::kCudaClockKhz: *value = 1'000'000; break;
+    case ag::rt::kCudaMemoryClockKhz: *value = 1'000'000; break;
+    case ag::rt::kCudaMemoryBusBits: *value = 64; break;
     default: return kInvalidValue;
   }
   return enter(fmt::format("cuDeviceGetAttribute {}", attribute), false);
@@ -301,6 +308,34 @@ CudaResult cuMemcpyDtoHAsync_v2(void* destination, CudaPointer source, size_t by
       return 0;
     });
   });
+}
+
+CudaResult cuMemcpyDtoDAsync_v2(CudaPointer destination, CudaPointer source, size_t bytes,
+                                ag::rt::CudaStreamHandle* stream) {
+  const CudaResult error = enter(fmt::format("cuMemcpyDtoDAsync_v2 {}", bytes));
+  if (error) return error;
+  return guarded([&] {
+    return submit(stream, [=] {
+      std::vector<unsigned char> values(bytes);
+      driver()->machine.read(source, values.data(), bytes);
+      driver()->machine.write(destination, values.data(), bytes);
+      return 0;
+    });
+  });
+}
+
+// The driver knows what it allocated; the host's memory it does not.
+CudaResult cuPointerGetAttribute(void* value, int attribute, CudaPointer pointer) {
+  const CudaResult error = enter(fmt::format("cuPointerGetAttribute {}", attribute));
+  if (error) return error;
+  if (!driver()->machine.holds(pointer)) return kInvalidValue;
+  if (attribute == ag::rt::kCudaPointerMemory)
+    *static_cast<unsigned*>(value) = ag::rt::kCudaDeviceMemory;
+  else if (attribute == ag::rt::kCudaPointerDevice)
+    *static_cast<int*>(value) = driver()->contexts.first().device - kFirstDevice;
+  else
+    return kInvalidValue;
+  return 0;
 }
 
 CudaResult cuMemsetD8Async(CudaPointer destination, unsigned char value, size_t bytes,

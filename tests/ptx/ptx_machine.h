@@ -59,6 +59,10 @@ class Machine {
 
   Address allocate(size_t bytes) { return global_.allocate(bytes); }
   bool free(Address address) { return global_.free(address); }
+  bool holds(Address address) {
+    uint64_t offset = 0;
+    return global_.find(address, 1, &offset) != nullptr;
+  }
   size_t allocations() const { return global_.allocations() - module_allocations_; }
   // Throw PtxError when that memory is no one's.
   void write(Address address, const void* source, size_t bytes);

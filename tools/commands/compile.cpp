@@ -186,11 +186,8 @@ void check_kind(const Kind& kind, const Target& target) {
     throw CompileError(fmt::format("compile: {} has no PTX", target.name))
         .help("give --target cuda-sm_80 or cuda-sm_90");
   }
-  const bool is_assembly_or_binary = !kind.is_text() || kind.name == "asm";
-  if (target.is_cuda() && is_assembly_or_binary) {
-    throw CompileError(fmt::format("compile: {} is no output for {} yet: this version writes "
-                                   "the kernels' PTX only",
-                                   kind.name, target.name))
+  if (target.is_cuda() && kind.name == "asm") {
+    throw CompileError(fmt::format("compile: {} has no assembly but PTX", target.name))
         .help("give --emit ptx");
   }
 }
@@ -309,6 +306,7 @@ const Command compile{"compile", "compile a network into a library, program or t
                       "  argent compile resnet18 --no-cache --profile\n"
                       "  argent compile lenet5 --emit kernels\n"
                       "  argent compile lenet5 --emit asm -o lenet5.s\n"
+                      "  argent compile lenet5 --target cuda-sm_80 -o lenet5.so\n"
                       "  argent compile lenet5 --target cuda-sm_80 --emit ptx -o lenet5.ptx"};
 
 }  // namespace ag::commands

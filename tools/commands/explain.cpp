@@ -75,8 +75,10 @@ std::vector<Explained> explained(const CompiledProgram& compiled, const Classes&
     kernels.push_back({&report});
   }
   auto add = [&](const std::vector<plan::Step>& steps) {
-    for (const plan::Step& step : steps)
-      if (!step.kernel.empty()) add_step(kernels[by_symbol.at(step.kernel)], step, classes);
+    for (const plan::Step& step : steps) {
+      const auto found = by_symbol.find(step.kernel);  // routines and plain copies have no schedule
+      if (found != by_symbol.end()) add_step(kernels[found->second], step, classes);
+    }
   };
   add(compiled.program.prepare);
   for (const plan::Entry& entry : compiled.program.entries) add(entry.steps);
