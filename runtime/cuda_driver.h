@@ -17,8 +17,8 @@ struct CudaEventHandle;
 struct CudaGraphHandle;
 struct CudaGraphExecHandle;
 
-inline constexpr CudaResult kCudaOutOfMemory = 2, kCudaNoBinaryForGpu = 209, kCudaInvalidPtx = 218,
-                            kCudaUnsupportedPtx = 222;
+inline constexpr CudaResult kCudaInvalidValue = 1, kCudaOutOfMemory = 2, kCudaNoBinaryForGpu = 209,
+                            kCudaInvalidPtx = 218, kCudaUnsupportedPtx = 222;
 
 // Device attributes and flags, by their documented numbers.
 inline constexpr int kCudaThreadsPerBlock = 1, kCudaSharedBytesPerBlock = 8, kCudaClockKhz = 13,

@@ -91,18 +91,19 @@ int create(CudaNetwork& network, uint32_t threads, CudaLibraryInstance** result,
   return ARGENT_OK;
 }
 
-// Whether the memory is the device's. The driver does not know plain memory of the host's.
+// Whether the memory is the device's, whose context is current. Plain memory of the host's is an
+// invalid value to the driver.
 int find_memory(const CudaLibraryInstance& instance, const char* name, const argent_tensor& tensor,
                 bool* on_device, char* message) {
   const CudaDevice& device = *network_of(instance).device;
   const auto pointer = reinterpret_cast<CudaPointer>(tensor.data);
   unsigned memory = 0;
-  *on_device = device.driver.pointer_attribute(&memory, kCudaPointerMemory, pointer) == 0 &&
-               memory == kCudaDeviceMemory;
-  if (!*on_device) return ARGENT_OK;
   int owner = device.index;
-  const CudaResult error = device.driver.pointer_attribute(&owner, kCudaPointerDevice, pointer);
-  if (error) return cuda_failed(device, name, "cuPointerGetAttribute", error, message);
+  CudaResult error = device.driver.pointer_attribute(&memory, kCudaPointerMemory, pointer);
+  *on_device = error == 0 && memory == kCudaDeviceMemory;
+  if (*on_device) error = device.driver.pointer_attribute(&owner, kCudaPointerDevice, pointer);
+  if (error && (*on_device || error != kCudaInvalidValue))
+    return cuda_failed(device, name, "cuPointerGetAttribute", error, message);
   if (owner == device.index) return ARGENT_OK;
   return fail(message, ARGENT_BAD_ARGUMENT, "%s: the memory of '%s' is of device %d; it runs on %d",
               instance.library->name, name, owner, device.index);
@@ -147,6 +148,10 @@ int run(CudaLibraryInstance& instance, uint32_t entry, const argent_tensor* inpu
     return fail(instance.message, ARGENT_UNSUPPORTED, "%s: %u inputs and outputs; most are %u",
                 info.name, count, kCudaMostSlots);
   }
+  const CudaDevice& device = *network_of(instance).device;
+  const CudaScope scope(device);
+  if (scope.result())
+    return cuda_failed(device, info.name, "cuCtxPushCurrent", scope.result(), instance.message);
   int code =
       add_tensors(instance, info.inputs, inputs, info.input_count, tensors, instance.message);
   if (code == ARGENT_OK) {
@@ -190,18 +195,18 @@ int access(argent_instance* handle, const char* name, const argent_tensor* tenso
   if (code != ARGENT_OK || tensor->bytes == 0) return code;
   CudaNetwork& network = network_of(*instance);
   const CudaScope scope(*network.device);
+  const auto failed = [&](const char* call, CudaResult error) {
+    return cuda_failed(*network.device, name, call, error, instance->message);
+  };
+  if (scope.result()) return failed("cuCtxPushCurrent", scope.result());
   code = find_memory(*instance, name, *tensor, &on_device, instance->message);
   if (code != ARGENT_OK) return code;
   const CudaTensorRecord& record = network.image->tensors[index];
   const bool shared = record.storage == kCudaShared;
   const CudaPointer base = shared ? network.program->shared : instance->device->state;
-  const CudaResult error =
-      scope.result() ? scope.result()
-                     : copy(*instance, base + record.offset, *tensor, on_device, direction);
-  if (error) {
-    const char* call = direction == Direction::get ? "reading a parameter" : "writing a parameter";
-    return cuda_failed(*network.device, name, call, error, instance->message);
-  }
+  const CudaResult error = copy(*instance, base + record.offset, *tensor, on_device, direction);
+  const char* call = direction == Direction::get ? "reading a parameter" : "writing a parameter";
+  if (error) return failed(call, error);
   if (shared && direction == Direction::set && network.image->prepare) network.stale.store(true);
   return ARGENT_OK;
 }

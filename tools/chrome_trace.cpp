@@ -18,7 +18,10 @@ class EntryTrack {
     for (const argent_trace_event& event : entry_.events)
       threads = std::max(threads, event.thread + 1);
     for (uint32_t thread = 0; thread < threads; ++thread)
-      name("thread_name", thread, thread == 0 ? "caller" : "worker " + std::to_string(thread));
+      name("thread_name", thread,
+           entry_.limits.is_device ? "stream"
+           : thread == 0           ? "caller"
+                                   : "worker " + std::to_string(thread));
     for (const argent_trace_event& event : entry_.events) {
       event.tasks == 0 ? write_step(event) : write_tasks(event);
     }

@@ -73,7 +73,7 @@ std::string MeasuredStep::source() const {
 nlohmann::json json_of(const Measurement& measurement) {
   nlohmann::json entries = nlohmann::json::array();
   double peak = 0;
-  std::string_view instructions;
+  std::string instructions;
   for (const MeasuredEntry& entry : measurement.entries) {
     entries.push_back(json_of(entry));
     peak = std::max(peak, entry.limits.peak_gflops);

@@ -10,11 +10,12 @@
 
 namespace ag {
 
-// What this machine can do, measured in the same run.
+// What this machine can do, measured in the same run; or its CUDA device, as the driver states it.
 struct MachineLimits {
-  double peak_gflops = 0;         // multiply-adds on registers
-  double copy_gb_per_s = 0;       // copies through memory, read and written; 0: not measured
-  std::string_view instructions;  // of the peak: "AVX-512"
+  double peak_gflops = 0;    // multiply-adds on registers
+  double copy_gb_per_s = 0;  // copies through memory, read and written; 0: not measured
+  std::string instructions;  // of the peak: "AVX-512"; or the device's name
+  bool is_device = false;
 };
 
 // A step of an entry: a kernel, or a routine of the runtime.

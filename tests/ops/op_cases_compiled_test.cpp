@@ -1,9 +1,11 @@
 // Walks the table of op cases through the compiler: every row and its gradients, in every dtype it
-// has, equal the interpreter.
+// has, equal the interpreter. The environment variable ARGENT_TEST_TARGET names another target than
+// the processor: `./test --gpu` runs the rows on a device.
 #include <doctest/doctest.h>
 
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <set>
 
 #include "codegen/compile.h"
@@ -169,7 +171,8 @@ std::string run_name(const OpCase& row, DType dtype) {
 }  // namespace
 
 TEST_CASE("compiled rows and their gradients equal the interpreter") {
-  Checker checker("host");
+  const char* named = std::getenv("ARGENT_TEST_TARGET");
+  Checker checker(named ? named : "host");
   for (const OpCase& row : op_cases()) {
     if (!is_wanted(row)) continue;
     for (DType dtype : row.dtypes) {

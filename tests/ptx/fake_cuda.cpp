@@ -2,11 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
-#include <set>
+#include <sstream>
+#include <string_view>
 
 #include "runtime/cuda_driver.h"
 #include "tests/ptx/ptx_machine.h"
@@ -18,7 +23,7 @@ using ag::rt::CudaResult;
 namespace {
 
 constexpr CudaResult kInvalidValue = 1, kInvalidContext = 201, kInvalidPtx = 218,
-                     kUnsupportedPtx = 222, kNotFound = 500, kIllegalAddress = 700,
+                     kUnsupportedPtx = 222, kNoBinary = 209, kNotFound = 500, kIllegalAddress = 700,
                      kCaptureUnsupported = 900;
 
 constexpr int kFirstDevice = 100;
@@ -72,16 +77,55 @@ class Pool {
                ? 0
                : kInvalidValue;
   }
-  const T& first() const { return *alive_.front(); }
+  // Removes one that `matches`.
+  template <class Matches>
+  CudaResult remove_one(Matches matches) {
+    const auto found = std::find_if(alive_.begin(), alive_.end(),
+                                    [&](const auto& object) { return matches(*object); });
+    if (found == alive_.end()) return kInvalidValue;
+    alive_.erase(found);
+    return 0;
+  }
   size_t size() const { return alive_.size(); }
-  void clear() { alive_.clear(); }
 
  private:
   std::vector<std::unique_ptr<T>> alive_;
 };
 
-struct Driver {
+struct Property {
+  std::string_view name;
+  void (*set)(FakeCuda& fake, uint64_t value);
+};
+constexpr Property kProperties[] = {
+    {"driver_version", [](FakeCuda& f, uint64_t v) { f.driver_version = static_cast<int>(v); }},
+    {"devices", [](FakeCuda& f, uint64_t v) { f.devices = static_cast<int>(v); }},
+    {"capability", [](FakeCuda& f, uint64_t v) { f.capability = static_cast<int>(v); }},
+    {"memory_bytes", [](FakeCuda& f, uint64_t v) { f.memory_bytes = v; }},
+    {"newest_ptx", [](FakeCuda& f, uint64_t v) { f.newest_ptx = static_cast<int>(v); }},
+    {"captures", [](FakeCuda& f, uint64_t v) { f.captures = v != 0; }},
+};
+
+// What FAKE_CUDA says.
+FakeCuda fake_of_environment() {
   FakeCuda fake;
+  const char* text = std::getenv("FAKE_CUDA");
+  std::istringstream words(text ? text : "");
+  for (std::string word; words >> word;) {
+    const size_t equals = word.find('=');
+    const auto property =
+        std::find_if(std::begin(kProperties), std::end(kProperties),
+                     [&](const Property& p) { return p.name == word.substr(0, equals); });
+    if (property == std::end(kProperties) || equals == word.npos) {
+      fprintf(stderr, "FAKE_CUDA: '%s' is no property\n", word.c_str());
+      abort();
+    }
+    property->set(fake, std::stoull(word.substr(equals + 1)));
+  }
+  return fake;
+}
+
+struct Driver {
+  FakeCuda fake = fake_of_environment();
   Machine machine;
   Pool<Context> contexts;
   Pool<LoadedModule> modules;
@@ -89,12 +133,14 @@ struct Driver {
   Pool<Event> events;
   Pool<Graph> graphs, execs;
   Stream default_stream;
-  int current = 0;  // contexts pushed
+  std::vector<Context> current;            // contexts pushed
+  std::map<CudaPointer, int> allocations;  // and their devices
   double clock = 0;
 };
 
+// Never destroyed: the log is written when the program ends.
 std::unique_ptr<Driver>& driver() {
-  static auto driver = std::make_unique<Driver>();
+  static auto& driver = *new std::unique_ptr<Driver>(std::make_unique<Driver>());
   return driver;
 }
 
@@ -103,7 +149,7 @@ CudaResult enter(std::string call, bool needs_context = true) {
   FakeCuda& fake = driver()->fake;
   fake.calls.push_back(std::move(call));
   if (fake.calls.size() == fake.fail_call) return fake.fail_error;
-  return needs_context && driver()->current == 0 ? kInvalidContext : 0;
+  return needs_context && driver()->current.empty() ? kInvalidContext : 0;
 }
 
 // Now, or when the graph that is being captured runs.
@@ -152,8 +198,18 @@ std::string fake_cuda_alive() {
   add(d.streams.size(), "streams");
   add(d.events.size(), "events");
   add(d.graphs.size() + d.execs.size(), "graphs");
-  add(static_cast<size_t>(d.current), "contexts on the stack");
+  add(d.current.size(), "contexts on the stack");
   return text;
+}
+
+__attribute__((destructor)) void fake_cuda_write_log() {
+  const char* path = std::getenv("FAKE_CUDA_LOG");
+  FILE* file = path ? fopen(path, "w") : nullptr;
+  if (!file) return;
+  for (const std::string& call : driver()->fake.calls) fprintf(file, "%s\n", call.c_str());
+  fprintf(file, "reports: %s\nalive: %s\n", driver()->fake.reports.c_str(),
+          fake_cuda_alive().c_str());
+  fclose(file);
 }
 
 CudaResult cuInit(unsigned) { return enter("cuInit", false); }
@@ -218,29 +274,36 @@ CudaResult cuDevicePrimaryCtxRetain(ag::rt::CudaContextHandle** context, int dev
 
 CudaResult cuDevicePrimaryCtxRelease_v2(int device) {
   enter(fmt::format("cuDevicePrimaryCtxRelease_v2 {}", device), false);
-  if (driver()->contexts.size() == 0) return kInvalidValue;
-  driver()->contexts.clear();
-  return 0;
+  return driver()->contexts.remove_one([&](const Context& c) { return c.device == device; });
 }
 
-CudaResult cuCtxPushCurrent_v2(ag::rt::CudaContextHandle* context) {
+CudaResult cuCtxPushCurrent_v2(ag::rt::CudaContextHandle* handle) {
   const CudaResult error = enter("cuCtxPushCurrent_v2", false);
   if (error) return error;
-  if (!driver()->contexts.find(context)) return kInvalidContext;
-  ++driver()->current;
+  const Context* context = driver()->contexts.find(handle);
+  if (!context) return kInvalidContext;
+  driver()->current.push_back(*context);
   return 0;
 }
 
 CudaResult cuCtxPopCurrent_v2(ag::rt::CudaContextHandle** context) {
   enter("cuCtxPopCurrent_v2");
   *context = nullptr;
-  --driver()->current;
+  if (driver()->current.empty()) return kInvalidContext;
+  driver()->current.pop_back();
   return 0;
 }
 
 CudaResult cuModuleLoadDataEx(ag::rt::CudaModuleHandle** module, const void* image, unsigned count,
                               int* options, void** values) {
   const auto* text = static_cast<const char*>(image);
+  if (memcmp(text,
+             "\x7f"
+             "ELF",
+             4) == 0) {  // a cubin: the machine runs PTX alone
+    const CudaResult error = enter("cuModuleLoadDataEx cubin");
+    return error ? error : kNoBinary;
+  }
   const CudaResult error = enter(fmt::format("cuModuleLoadDataEx {}", strlen(text)));
   if (error) return error;
   try {
@@ -278,11 +341,13 @@ CudaResult cuMemAlloc_v2(CudaPointer* address, size_t bytes) {
   const CudaResult error = enter(fmt::format("cuMemAlloc_v2 {}", bytes));
   if (error) return error;
   *address = driver()->machine.allocate(bytes);
+  driver()->allocations[*address] = driver()->current.back().device;
   return 0;
 }
 
 CudaResult cuMemFree_v2(CudaPointer address) {
   enter("cuMemFree_v2");
+  driver()->allocations.erase(address);
   return driver()->machine.free(address) ? 0 : kInvalidValue;
 }
 
@@ -329,10 +394,11 @@ CudaResult cuPointerGetAttribute(void* value, int attribute, CudaPointer pointer
   const CudaResult error = enter(fmt::format("cuPointerGetAttribute {}", attribute));
   if (error) return error;
   if (!driver()->machine.holds(pointer)) return kInvalidValue;
+  const auto allocation = std::prev(driver()->allocations.upper_bound(pointer));
   if (attribute == ag::rt::kCudaPointerMemory)
     *static_cast<unsigned*>(value) = ag::rt::kCudaDeviceMemory;
   else if (attribute == ag::rt::kCudaPointerDevice)
-    *static_cast<int*>(value) = driver()->contexts.first().device - kFirstDevice;
+    *static_cast<int*>(value) = allocation->second - kFirstDevice;
   else
     return kInvalidValue;
   return 0;

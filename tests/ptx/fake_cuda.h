@@ -1,6 +1,9 @@
 // A CUDA driver of the tests: libfake_cuda.so, opened by the runtime in the place of libcuda.so.1.
 // It keeps a list of the calls, fails one on demand, knows what was not given back, and runs
-// kernels in a Machine.
+// kernels in a Machine. As driver/libcuda.so.1 it takes the driver's place in programs that find it
+// through LD_LIBRARY_PATH; two environment variables then stand for the tests' own calls:
+//   FAKE_CUDA="capability=75 devices=1"   the properties below, by their names
+//   FAKE_CUDA_LOG=FILE                    at the program's end: calls, reports, and what is alive
 #pragma once
 
 #include <cstdint>

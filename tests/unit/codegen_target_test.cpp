@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+
 #include "codegen/target.h"
 #include "ir/diagnostics.h"
 
@@ -23,11 +25,12 @@ TEST_CASE("an unknown target is answered with the known ones") {
     CHECK(std::string(error.what()) ==
           "error: unknown target 'x86-64-v5'\n"
           "help: the targets are x86-64-v2, x86-64-v3, x86-64-v4, x86-64-v4+vnni+bf16, aarch64, "
-          "cuda-sm_80, cuda-sm_90, host");
+          "cuda-sm_80, cuda-sm_90, host, cuda");
   }
 }
 
 TEST_CASE("a target this machine cannot run is named together with the machine") {
+  setenv("ARGENT_CUDA_DRIVER", "/nowhere/libcuda.so.1", 1);
   for (const Target& target : known_targets()) {
     if (is_runnable(target)) {
       CHECK_NOTHROW(require_runnable(target));
@@ -56,5 +59,10 @@ TEST_CASE("CUDA devices are targets, whose kernels a processor launches") {
   CHECK_THROWS_WITH_AS(find_targets("x86-64-v3,cuda-sm_80"),
                        doctest::Contains("one file cannot hold code for x86-64-v3 and for cuda"),
                        CompileError);
-  CHECK_THROWS_WITH_AS(require_runnable(target), doctest::Contains("--emit ptx"), CompileError);
+  setenv("ARGENT_CUDA_DRIVER", "/nowhere/libcuda.so.1", 1);
+  CHECK_THROWS_WITH_AS(require_runnable(target),
+                       doctest::Contains("target cuda-sm_90: no CUDA driver on this machine"),
+                       CompileError);
+  CHECK_THROWS_WITH_AS(find_target("cuda"), doctest::Contains("target cuda: no CUDA driver"),
+                       CompileError);
 }

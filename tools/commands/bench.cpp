@@ -7,12 +7,11 @@
 #include "ir/file.h"
 #include "tools/bench_subject.h"
 #include "tools/command.h"
-#include "tools/copy_bandwidth.h"
-#include "tools/fma_peak.h"
 #include "tools/measurement.h"
 #include "tools/output_file.h"
 #include "tools/program.h"
 #include "tools/whole_number.h"
+#include "tools/yardstick.h"
 
 namespace ag::commands {
 namespace {
@@ -31,10 +30,10 @@ struct BenchArguments {
 using Clock = std::chrono::steady_clock;
 constexpr double kBudget = 2;  // seconds of each measurement
 constexpr int kLeastRuns = 5, kMostRuns = 1000;
-constexpr int kMostTracedRuns = 20, kCopies = 5;
+constexpr int kMostTracedRuns = 20;
 
-// Times of the runs, sorted, with bursts of the peak between them.
-std::vector<double> measure(BenchSubject& subject, FmaPeak& peak, int runs) {
+// Times of the runs, sorted, with the yardstick's own between them.
+std::vector<double> measure(BenchSubject& subject, Yardstick& yardstick, int runs) {
   subject.run();
   std::vector<double> times;
   const Clock::time_point start = Clock::now();
@@ -45,7 +44,7 @@ std::vector<double> measure(BenchSubject& subject, FmaPeak& peak, int runs) {
     return done >= kMostRuns || (done >= kLeastRuns && spent.count() > kBudget);
   };
   while (!enough()) {
-    peak.burst();
+    yardstick.between_runs();
     times.push_back(subject.run());
   }
   std::sort(times.begin(), times.end());
@@ -83,9 +82,9 @@ std::vector<MeasuredStep> measured_steps(BenchSubject& subject, int runs) {
   return steps;
 }
 
-MeasuredEntry measure_entry(BenchSubject& subject, const BenchArguments& arguments, FmaPeak& peak,
-                            CopyBandwidth* copies) {
-  const std::vector<double> times = measure(subject, peak, arguments.runs);
+MeasuredEntry measure_entry(BenchSubject& subject, const BenchArguments& arguments,
+                            Yardstick& yardstick) {
+  const std::vector<double> times = measure(subject, yardstick, arguments.runs);
   MeasuredEntry entry;
   entry.name = subject.info().name;
   entry.runs = static_cast<int64_t>(times.size());
@@ -96,9 +95,8 @@ MeasuredEntry measure_entry(BenchSubject& subject, const BenchArguments& argumen
   const int runs = static_cast<int>(entry.runs);
   if (arguments.wants_steps()) entry.steps = measured_steps(subject, runs);
   if (arguments.wants_events()) entry.events = subject.trace(std::min(runs, kMostTracedRuns));
-  // After the runs: it leaves nothing of them in the caches.
-  for (int i = 0; copies && i < kCopies; ++i) copies->burst();
-  entry.limits = {peak.gflops(), copies ? copies->gb_per_s() : 0, FmaPeak::instructions()};
+  yardstick.after_runs();
+  entry.limits = yardstick.limits();
   return entry;
 }
 
@@ -128,18 +126,21 @@ void print_steps(const MeasuredEntry& entry) {
       fmt::print("{:<{}}  {}{{{}}}\n", step.kernel, kernel, step.algorithm, step.schedule);
   }
   fmt::print(
-      "\nroofline: {:.1f} GFLOP/s of multiply-adds, {:.1f} GB/s of copies through memory; over "
-      "100 %: the data was in a cache\n",
-      entry.limits.peak_gflops, entry.limits.copy_gb_per_s);
+      "\nroofline: {:.1f} GFLOP/s of multiply-adds, {:.1f} GB/s {}; over 100 %: the data was in a "
+      "cache\n",
+      entry.limits.peak_gflops, entry.limits.copy_gb_per_s,
+      entry.limits.is_device ? "of its memory, as the driver states them"
+                             : "of copies through memory");
 }
 
 void print_entry(const MeasuredEntry& entry, int threads) {
+  const std::string on =
+      entry.limits.is_device ? "" : fmt::format(", {} thread{}", threads, threads == 1 ? "" : "s");
   fmt::print(
-      "{}: min {:.4f} ms, median {:.4f} ms of {} runs; {:.2f} GFLOP/s, {:.1f} % of {:.1f} "
-      "({}, {} thread{})\n",
+      "{}: min {:.4f} ms, median {:.4f} ms of {} runs; {:.2f} GFLOP/s, {:.1f} % of {:.1f} ({}{})\n",
       entry.name, entry.minimum_ms, entry.median_ms, entry.runs, entry.gflops(),
       100 * entry.gflops() / entry.limits.peak_gflops, entry.limits.peak_gflops,
-      entry.limits.instructions, threads, threads == 1 ? "" : "s");
+      entry.limits.instructions, on);
 }
 
 // ---- the command ----
@@ -170,13 +171,10 @@ int bench_program(const BenchArguments& arguments) {
                              arguments.threads,
                              static_cast<int64_t>(library.weight_bytes),
                              {}};
-  FmaPeak peak(arguments.threads);
-  std::optional<CopyBandwidth> copies;
-  if (arguments.wants_steps()) copies.emplace(arguments.threads);
+  Yardstick yardstick(library, arguments.threads, arguments.wants_steps());
   for (int entry : entries_to_measure(*program, arguments.entry)) {
     BenchSubject subject(instance, entry);
-    measurement.entries.push_back(
-        measure_entry(subject, arguments, peak, copies ? &*copies : nullptr));
+    measurement.entries.push_back(measure_entry(subject, arguments, yardstick));
     if (arguments.json) continue;
     print_entry(measurement.entries.back(), arguments.threads);
     if (arguments.kernels) print_steps(measurement.entries.back());

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "codegen/target.h"
 #include "tools/command.h"
 #include "tools/data_options.h"
 #include "tools/network.h"
@@ -21,7 +22,7 @@ struct Changes {
 };
 
 struct TrainArguments {
-  std::string model, weights, save, checkpoint, winograd = "on";
+  std::string model, weights, save, checkpoint, target = "host", winograd = "on";
   Changes changes;
   DataOptions data;
   uint64_t seed = 0;
@@ -108,6 +109,8 @@ void print_stopped(const TrainArguments& arguments, const FitReport& report) {
 int run_command(const TrainArguments& arguments) {
   const Recipe recipe = changed(recipe_for(arguments.model), arguments.changes);
   const Optimizer optimizer = optimizer_of(recipe);
+  const Target& target = find_target(arguments.target);
+  require_runnable(target);
   FitOptions options = fit_options(arguments, recipe);
   const Datasets data = load_datasets(arguments.data.data);
   Model model = model_for(arguments, recipe, data.train);
@@ -119,6 +122,7 @@ int run_command(const TrainArguments& arguments) {
                           .batch = recipe.batch,
                           .threads = arguments.threads,
                           .seed = arguments.seed,
+                          .target = std::string(target.name),
                           .winograd = arguments.winograd == "on"});
   const FitReport report = trainer.fit(data, options);
   if (report.interrupted) {
@@ -167,6 +171,8 @@ CommandAction add_options(CLI::App& command) {
   add_recipe_options(command, arguments->changes);
   command.add_option("--weights", arguments->weights, "begin with these parameters");
   command.add_option("--seed", arguments->seed, "of first weights, order, augmentation, dropout");
+  command.add_option("--target", arguments->target,
+                     "processor level to train on (host); or a GPU: cuda, cuda-sm_80, cuda-sm_90");
   command.add_option("--threads", arguments->threads, "threads to run with (all processors)")
       ->check(whole_number(1, ARGENT_MAX_THREADS));
   command
@@ -191,6 +197,7 @@ const Command train{
     "train", "train a network on a data set", add_options,
     "  argent train lenet5-mnist --data mnist:data/mnist-sample --save lenet5.safetensors\n"
     "  argent train simple_cnn --data cifar10:DIR --epochs 3 --lr 0.001 --augment flip,crop\n"
-    "  argent train net.cpp:make_net --data cifar10:DIR --checkpoint run --resume"};
+    "  argent train net.cpp:make_net --data cifar10:DIR --checkpoint run --resume\n"
+    "  argent train resnet20_cifar --data cifar10:DIR --target cuda"};
 
 }  // namespace ag::commands
