@@ -12,9 +12,12 @@ class AlgorithmModel {
   // The tile of Winograd's algorithm (2 or 4) for a convolution it can compute, 0: another way.
   // The weights are transformed once, when they are `prepared`, or else in each run.
   virtual int64_t winograd_tile(const Graph& graph, const Node& conv, bool prepared) const = 0;
+  // The same for a convolution that is the gradient towards weights of 3x3 taps.
+  virtual int64_t winograd_weights_tile(const Graph& graph, const Node& conv) const = 0;
 };
 
-// Replaces convolutions by winograd_conv where the model says so. Weights that depend on leaves
+// Replaces convolutions by winograd_conv, and those that are gradients towards weights by
+// winograd_backward_weights, where the model says so. Weights that depend on leaves
 // alone which the graph does not update are transformed once, by `prepare`; those of a training
 // step in each run.
 //

@@ -50,6 +50,7 @@ constexpr RoleRow kRoles[] = {
     {&ops::window_scatter, FusionRole::anchor, "window"},
     {&ops::window_gather, FusionRole::anchor, "window"},
     {&ops::winograd_conv, FusionRole::anchor, "winograd"},
+    {&ops::winograd_backward_weights, FusionRole::anchor, "winograd_weights"},
 };
 
 const RoleRow* role_row(const OpDef& op) {

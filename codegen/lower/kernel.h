@@ -64,6 +64,24 @@ struct Winograd {
   Halide::Func output_rows{"output_rows"}, output{"output"};
 };
 
+// The steps of its gradient towards weights. The sum over tiles, (output, input, column, row), is
+// the kernel's contraction.
+struct WinogradBackward {
+  struct Variables {
+    // Of transformed tiles: (lane, tile, block, column, row), a channel being block · lanes + lane.
+    Halide::Var lane{"lane"}, tile{"tile"}, block{"block"}, column{"column"}, row{"row"};
+    // Of sums and weights.
+    Halide::Var output{"output"}, input{"input"}, tap_x{"tap_x"}, tap_y{"tap_y"};
+  };
+  Variables variables;
+  int input_block = 1, output_block = 1;  // lanes
+  Halide::Func input, gradient;           // the operands, zeros around them; logical coordinates
+  Halide::Func input_rows{"input_rows"}, patches{"patches"};
+  Halide::Func gradient_rows{"gradient_rows"}, gradients{"gradients"};
+  Halide::Func weight_rows{"weight_rows"};  // (output, column, tap_y, input)
+  Halide::Func weights{"weights"};          // (output, tap_x, tap_y, input)
+};
+
 // Halide's argument order is innermost first; ours is logical (outermost first). A Func of a value
 // with axes (n, c, y, x) is therefore f(x, y, c, n).
 struct Kernel {
@@ -76,6 +94,7 @@ struct Kernel {
   std::vector<Reduction> reductions;
   std::vector<Contraction> contractions;
   std::optional<Winograd> winograd;
+  std::optional<WinogradBackward> winograd_backward;
   std::vector<Halide::Func> results;  // physical, one per output of the body
   // The results as they are computed together: equal to `results`, or one tuple-valued Func.
   std::vector<Halide::Func> stages;
@@ -99,6 +118,10 @@ struct Kernel {
   // Extents of result i's physical dimensions, innermost first.
   std::vector<int> physical_extents(size_t i) const;
 };
+
+// The steps of Winograd's algorithms around the contraction, in the order they are computed; none
+// where the kernel has no such op.
+std::vector<Halide::Func> winograd_steps(const Kernel& kernel);
 
 // The type values of a dtype are computed in: f16 and bf16 in f32, bool as one bit.
 Halide::Type compute_type(DType dtype);

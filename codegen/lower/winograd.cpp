@@ -3,6 +3,7 @@
 #include "ir/ops/winograd.h"
 
 #include "codegen/lower/lowering.h"
+#include "codegen/lower/winograd_transform.h"
 
 namespace ag::lower {
 namespace {
@@ -10,30 +11,6 @@ namespace {
 using Halide::Expr;
 using Halide::Func;
 using Halide::Var;
-
-// A sum with the coefficients of one row of a small matrix.
-Expr combination(const std::vector<double>& row, const std::function<Expr(int)>& term) {
-  Expr sum;
-  for (size_t k = 0; k < row.size(); ++k) {
-    if (row[k] == 0) continue;
-    Expr value = term(static_cast<int>(k));
-    const double size = std::abs(row[k]);
-    if (size != 1) value = value * Halide::cast(value.type(), Expr(size));
-    if (!sum.defined())
-      sum = row[k] < 0 ? -value : value;
-    else
-      sum = row[k] < 0 ? sum - value : sum + value;
-  }
-  return sum;
-}
-
-// Row `which` of matrix · terms, for a loop variable that the schedule unrolls.
-Expr transformed(const WinogradMatrices::Matrix& matrix, const Var& which,
-                 const std::function<Expr(int)>& term) {
-  std::vector<Expr> rows;
-  for (const std::vector<double>& row : matrix) rows.push_back(combination(row, term));
-  return Halide::mux(which, rows);
-}
 
 // Where the tiles of an axis lie: tile t starts at t / dilation * span + t % dilation, its span and
 // its phase.

@@ -1,5 +1,7 @@
 #include "codegen/schedule/algorithm_model.h"
 
+#include <cmath>
+
 #include "codegen/schedule/caches.h"
 #include "codegen/schedule/conv_view.h"
 #include "ir/ops/conv.h"
@@ -18,6 +20,9 @@ constexpr double kMemoryWeights = 2 * kCaches.third;
 // Cycles that an element of transformed weights costs a run which transforms them: a product of
 // nine, written, read and written again in another layout.
 constexpr double kTransformed = 4;
+// Of backward-weights: tiles that are summed at once, blocks of output channels that share
+// transformed inputs, and bytes of sums that are read or written in a cycle.
+constexpr double kBlockTiles = 64, kPanelBlocks = 4, kSumBytesPerCycle = 8;
 // What must be gained for a less exact result.
 constexpr double kLeastGain = 1.1;
 
@@ -60,6 +65,30 @@ struct Work {
     return tiles * elements * taps * inputs * outputs / (lanes * kPerCycle * kWinogradPart) +
            tiles * (inputs * cost.input + outputs * cost.output) / lanes +
            streaming(elements, images);
+  }
+};
+
+// Of a gradient towards weights.
+struct WeightsWork {
+  double images, inputs, outputs;
+  int64_t height, width;
+  double lanes;
+
+  double pairs() const { return inputs * outputs; }
+  double direct() const {
+    const auto positions = static_cast<double>(height * width);
+    return 9 * images * positions * pairs() / lanes / (kPerCycle * kDirectPart);
+  }
+  // Sums are read and written for each block of tiles, and read to be transformed.
+  double winograd(const TileCost& cost) const {
+    const WinogradSpec spec{cost.tile, {0, 0}, {0, 0}, {1, 1}};
+    const double tiles = images * static_cast<double>(spec.tiles(0, height) * spec.tiles(1, width));
+    const auto elements = static_cast<double>(spec.patch() * spec.patch());
+    const double sweeps = 1 + 2 * std::ceil(tiles / kBlockTiles);
+    const double panels = std::ceil(outputs / lanes / kPanelBlocks);
+    return tiles * elements * pairs() / (lanes * kPerCycle * kWinogradPart) +
+           tiles * (panels * inputs * cost.input + outputs * cost.output) / lanes +
+           sweeps * elements * pairs() * 4 / kSumBytesPerCycle;
   }
 };
 
@@ -107,6 +136,26 @@ int64_t CpuAlgorithmModel::winograd_tile(const Graph& graph, const Node& conv,
   int64_t tile = 0;
   for (const TileCost& cost : kTiles) {
     const double cycles = work.winograd(cost) + (prepared ? 0 : work.transform(cost));
+    if (cycles >= least) continue;
+    least = cycles;
+    tile = cost.tile;
+  }
+  return tile;
+}
+
+int64_t CpuAlgorithmModel::winograd_weights_tile(const Graph& graph, const Node& conv) const {
+  const Shape &x = graph.type(conv.operands[0]).shape, &dy = graph.type(conv.operands[1]).shape;
+  const int64_t lanes = target_.lanes(4);
+  if (x[1] < lanes || dy[1] < lanes) return 0;
+  auto whole = [&](int64_t channels) {
+    return static_cast<double>((channels + lanes - 1) / lanes * lanes);
+  };
+  const WeightsWork work{static_cast<double>(dy[0]), whole(x[1]), whole(dy[1]), dy[2], dy[3],
+                         static_cast<double>(lanes)};
+  double least = work.direct() / kLeastGain;
+  int64_t tile = 0;
+  for (const TileCost& cost : kTiles) {
+    const double cycles = work.winograd(cost);
     if (cycles >= least) continue;
     least = cycles;
     tile = cost.tile;

@@ -12,6 +12,7 @@ class CpuAlgorithmModel : public AlgorithmModel {
  public:
   explicit CpuAlgorithmModel(const Target& target) : target_(target) {}
   int64_t winograd_tile(const Graph& graph, const Node& conv, bool prepared) const override;
+  int64_t winograd_weights_tile(const Graph& graph, const Node& conv) const override;
 
  private:
   const Target& target_;

@@ -14,6 +14,7 @@ constexpr Row kCpuTemplates[] = {
     {"conv_direct", conv_direct},
     {"conv_prologue", conv_prologue},
     {"conv_winograd", conv_winograd},
+    {"conv_winograd_weights", conv_winograd_weights},
     {"matmul", matmul},
     {"matvec", matvec},
     {"pointwise", pointwise},

@@ -30,9 +30,10 @@ Schedule choose_reduction(const KernelView& kernel) {
 }
 
 constexpr Choice kCpuChoices[] = {
-    {"conv", choose_conv},           {"matmul", choose_matmul},    {"pointwise", choose_pointwise},
-    {"reduction", choose_reduction}, {"window", choose_pointwise}, {"gather", choose_pointwise},
-    {"winograd", choose_winograd},
+    {"conv", choose_conv},           {"matmul", choose_matmul},
+    {"pointwise", choose_pointwise}, {"reduction", choose_reduction},
+    {"window", choose_pointwise},    {"gather", choose_pointwise},
+    {"winograd", choose_winograd},   {"winograd_weights", choose_winograd_weights},
 };
 
 Schedule choose_cpu_schedule(const KernelView& kernel) {

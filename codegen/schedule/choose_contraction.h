@@ -14,5 +14,6 @@ Schedule choose_matmul(const KernelView& kernel);
 bool has_prologue(const ConvView& conv);
 Schedule choose_prologue(const ConvView& conv);
 Schedule choose_winograd(const KernelView& kernel);
+Schedule choose_winograd_weights(const KernelView& kernel);
 
 }  // namespace ag

@@ -65,6 +65,20 @@ LayoutDemands winograd_demands(const Graph& body, int lanes) {
   return demands;
 }
 
+// Both operands blocked along channels; the result may have any layout.
+LayoutDemands winograd_weights_demands(const Graph& body, int lanes) {
+  LayoutDemands demands;
+  demands.operands.resize(body_leaves(body).size());
+  demands.results.resize(body.outputs().size());
+  const Node& node = *find_anchor(body, ops::winograd_backward_weights);
+  for (Value operand : node.operands) {
+    const int leaf = leaf_index(body, operand);
+    if (leaf >= 0)
+      demands.operands[leaf] = blocked(4, {{1, channel_block(body.type(operand).shape[1], lanes)}});
+  }
+  return demands;
+}
+
 // What a convolution computes its input from is stored as the input would be.
 void demand_of_prologue(const Graph& body, const Node& conv, const Layout& activation,
                         LayoutDemands& demands) {
@@ -98,6 +112,7 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
   demands.results.resize(body.outputs().size());
   if (kernel_class == "matmul") return matmul_demands(body, target_);
   if (kernel_class == "winograd") return winograd_demands(body, target_.lanes(4));
+  if (kernel_class == "winograd_weights") return winograd_weights_demands(body, target_.lanes(4));
   const Node* conv = kernel_class == "conv" ? find_anchor(body, ops::conv) : nullptr;
   if (!conv || conv->types[0].dtype != DType::f32) return demands;
   ConvSpec spec = ConvSpec::of(*conv);

@@ -88,6 +88,7 @@ constexpr const OpDef* kAllOps[] = {
     &ops::conv,
     &ops::matmul,
     &ops::winograd_conv,
+    &ops::winograd_backward_weights,
     // windows
     &ops::max_pool,
     &ops::sum_pool,

@@ -129,14 +129,6 @@ Matrix product(const Matrix& a, const Matrix& b) {
   return result;
 }
 
-Matrix transposed(const Matrix& a) {
-  Matrix result(a[0].size(), std::vector<double>(a.size()));
-  for (size_t i = 0; i < a.size(); ++i) {
-    for (size_t j = 0; j < a[0].size(); ++j) result[j][i] = a[i][j];
-  }
-  return result;
-}
-
 // Offset of an element at a place along each axis.
 int64_t offset_of(const Shape& shape, const Integers& at) {
   int64_t offset = 0;
@@ -180,7 +172,7 @@ struct Reference {
         d[r][s] = c.operand(0).floats[offset_of(shape, at)];
       }
     }
-    return product(product(matrices.input, d), transposed(matrices.input));
+    return WinogradMatrices::both_sides(matrices.input, d);
   }
 
   // `weights` is the first element of one transformed tap.
@@ -193,7 +185,7 @@ struct Reference {
   }
 
   void store(const Matrix& sum, const Integers& tile, int64_t o) const {
-    const Matrix y = product(product(matrices.output, sum), transposed(matrices.output));
+    const Matrix y = WinogradMatrices::both_sides(matrices.output, sum);
     const Shape& shape = c.result().shape;
     Integers at{tile[0], o};
     at.insert(at.end(), tile.begin() + 1, tile.begin() + rank - 3);
@@ -244,10 +236,26 @@ int64_t flops(const Node& node, std::span<const TensorType> operands) {
 
 const WinogradMatrices& WinogradMatrices::of_tile(int64_t m) { return m == 2 ? kTwo : kFour; }
 
+Matrix WinogradMatrices::transposed(const Matrix& matrix) {
+  Matrix result(matrix[0].size(), std::vector<double>(matrix.size()));
+  for (size_t i = 0; i < matrix.size(); ++i) {
+    for (size_t j = 0; j < matrix[0].size(); ++j) result[j][i] = matrix[i][j];
+  }
+  return result;
+}
+
+Matrix WinogradMatrices::both_sides(const Matrix& matrix, const Matrix& x) {
+  return product(product(matrix, x), transposed(matrix));
+}
+
 WinogradSpec WinogradSpec::of(const Attributes& attributes, int spatial_rank) {
   const auto axes = static_cast<size_t>(spatial_rank);
   const Integers padding = attributes.integers("padding", 2 * axes, 0);
-  WinogradSpec spec{attributes.integer("tile"), {}, {}, attributes.integers("dilation", axes, 1)};
+  const bool dilated = attributes.find("dilation");
+  WinogradSpec spec{attributes.integer("tile"),
+                    {},
+                    {},
+                    dilated ? attributes.integers("dilation", axes, 1) : Integers(axes, 1)};
   for (size_t axis = 0; axis < axes; ++axis) {
     spec.low.push_back(padding[2 * axis]);
     spec.high.push_back(padding[2 * axis + 1]);

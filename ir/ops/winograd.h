@@ -27,6 +27,14 @@ namespace ag::ops {
 // [low0,high0,…] and dilation [d0,…] of all spatial axes
 extern const OpDef winograd_conv;
 
+// The gradient of such a convolution of images towards its weights w [o, i, 3, 3], by the transpose
+// of the same formula:
+//
+//   dw[o,i] = Gᵀ [ Σ over tiles of  (A dy[o] Aᵀ) ⊙ (Bᵀ d[i] B) ] G
+//
+// x [batch, i, height, width], dy [batch, o, …]; tile (m: 2 or 4) and padding of the convolution.
+extern const OpDef winograd_backward_weights;
+
 }  // namespace ag::ops
 
 namespace ag {
@@ -37,6 +45,9 @@ struct WinogradMatrices {
   Matrix input, weights, output;
 
   static const WinogradMatrices& of_tile(int64_t m);  // 2 or 4
+  static Matrix transposed(const Matrix& matrix);
+  // matrix · x · matrixᵀ
+  static Matrix both_sides(const Matrix& matrix, const Matrix& x);
 };
 
 // Attributes with all defaults spelled out, one entry per spatial axis; the last two axes have
@@ -64,5 +75,6 @@ struct WinogradSpec {
 Tensor winograd_weights(Operand w, int64_t tile);
 Tensor winograd_conv(Operand x, Operand u, int64_t tile, Integers padding = {},
                      Integers dilation = {});
+Tensor winograd_backward_weights(Operand x, Operand dy, int64_t tile, Integers padding = {});
 
 }  // namespace ag

@@ -31,6 +31,7 @@ class Everywhere : public AlgorithmModel {
  public:
   explicit Everywhere(int64_t tile) : tile_(tile) {}
   int64_t winograd_tile(const Graph&, const Node&, bool) const override { return tile_; }
+  int64_t winograd_weights_tile(const Graph&, const Node&) const override { return tile_; }
 
  private:
   int64_t tile_;

@@ -158,6 +158,26 @@ void add_conv_cases(OpCases& table) {
                      },
                      false});
   }
+  for (int64_t tile : {2, 4}) {
+    table.push_back({"winograd_backward_weights",
+                     tile == 2 ? "tile2" : "tile4",
+                     {DType::f32, DType::f64},
+                     [tile](CaseBuilder& b) {
+                       Tensor x = b.operand({2, 3, 7, 9});
+                       Tensor dy = b.operand({2, 4, 7, 7}, -1, 1);
+                       b.result(winograd_backward_weights(x, dy, tile, {1, 1, 0, 0}));
+                     },
+                     false});
+  }
+  table.push_back({"winograd_backward_weights",
+                   "wide",
+                   {DType::f32, DType::f64},
+                   [](CaseBuilder& b) {
+                     Tensor x = b.operand({2, 19, 6, 5}, -1, 1);
+                     Tensor dy = b.operand({2, 21, 6, 4}, -1, 1);
+                     b.result(winograd_backward_weights(x, dy, 4, {1, 1, 0, 1}));
+                   },
+                   false});
   table.push_back({"conv", "transposed", kFloats, [](CaseBuilder& b) {
                      Tensor x = b.operand({2, 3, 4, 3});
                      b.result(conv_transpose(

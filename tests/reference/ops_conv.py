@@ -71,3 +71,10 @@ def winograd_conv(a, type_, x, u):
     x = torch.nn.functional.pad(x.detach(), [n for pair in reversed(pairs) for n in pair])
     convolve = {2: torch.nn.functional.conv2d, 3: torch.nn.functional.conv3d}[spatial]
     return convolve(x, w, dilation=a["dilation"] or 1)
+
+
+def winograd_backward_weights(a, type_, x, dy):
+    """The gradient of a convolution of 3x3 taps towards its weights; no gradients of its own."""
+    low_y, high_y, low_x, high_x = a["padding"] or [0] * 4
+    x = torch.nn.functional.pad(x.detach(), [low_x, high_x, low_y, high_y])
+    return torch.nn.grad.conv2d_weight(x, [dy.shape[1], x.shape[1], 3, 3], dy.detach())

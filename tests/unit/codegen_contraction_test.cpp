@@ -17,6 +17,7 @@
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
+#include "ir/ops/winograd.h"
 #include "ir/print.h"
 #include "passes/halo.h"
 #include "tests/kernel_runner.h"
@@ -188,6 +189,23 @@ void conv_gradient(Body& body, Shape x_shape, Shape w_shape, ConvOptions options
     result = conv(body.input("x", std::move(x_shape)), dy, back);
   }
   body.graph.add_output("gradient", result.value());
+}
+
+// A gradient towards weights by Winograd's algorithm, and the update of the weights behind it.
+template <int tile>
+void winograd_gradient(Body& body, Shape x_shape, int64_t outputs, Integers padding, bool update) {
+  const int64_t height = x_shape[2] + padding[0] + padding[1] - 2,
+                width = x_shape[3] + padding[2] + padding[3] - 2;
+  Tensor dy = body.input("dy", {x_shape[0], outputs, height, width});
+  Tensor x = body.input("x", std::move(x_shape));
+  Tensor dw = winograd_backward_weights(x, dy, tile, std::move(padding));
+  if (update) {
+    Tensor w = body.input("w", dw.shape()), velocity = body.input("v", dw.shape());
+    velocity = velocity * 0.9 + dw;
+    body.graph.add_output("velocity", velocity.value());
+    dw = w - velocity * 0.1;
+  }
+  body.graph.add_output("w", dw.value());
 }
 
 const Case kCases[] = {
@@ -507,6 +525,36 @@ const Case kCases[] = {
        conv_gradient<1>(b, {4, 32, 8, 8}, {64, 32, 1, 1}, {});
      },
      "conv_backward_weights"},
+    {"Winograd's backward weights", "winograd_weights",
+     [](Body& b) {
+       winograd_gradient<4>(b, {4, 32, 12, 16}, 32, {1, 1, 1, 1}, false);
+     },
+     "conv_winograd_weights"},
+    {"Winograd's backward weights, odd sizes, padding lanes", "winograd_weights",
+     [](Body& b) {
+       winograd_gradient<4>(b, {3, 20, 9, 11}, 24, {1, 0, 2, 1}, true);
+     },
+     "conv_winograd_weights"},
+    {"Winograd's backward weights without halo, tiles of 2", "winograd_weights",
+     [](Body& b) {
+       winograd_gradient<2>(b, {5, 16, 7, 6}, 48, {1, 1, 1, 1}, false);
+     },
+     "conv_winograd_weights", false},
+    {"Winograd's backward weights in panels, no padding", "winograd_weights",
+     [](Body& b) {
+       winograd_gradient<4>(b, {2, 40, 7, 9}, 264, {0, 0, 0, 0}, true);
+     },
+     "conv_winograd_weights"},
+    {"Winograd's backward weights, partial sums", "winograd_weights",
+     [](Body& b) {
+       winograd_gradient<4>(b, {16, 32, 16, 16}, 64, {1, 1, 1, 1}, true);
+     },
+     "conv_winograd_weights"},
+    {"Winograd's backward weights of few channels, any layout", "winograd_weights",
+     [](Body& b) {
+       winograd_gradient<2>(b, {1, 3, 8, 9}, 5, {1, 1, 1, 1}, false);
+     },
+     "contraction_plain"},
     {"matrix product", "matmul",
      [](Body& b) {
        b.graph.add_output("y", matmul(b.input("a", {37, 65}), b.input("b", {65, 70})).value());

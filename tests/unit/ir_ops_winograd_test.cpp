@@ -59,6 +59,48 @@ TEST_CASE("winograd_conv of transformed weights is the convolution") {
   }
 }
 
+TEST_CASE("winograd_backward_weights is the gradient towards the weights") {
+  for (const Case& test : kCases) {
+    if (test.x.size() > 4 || !test.dilation.empty()) continue;
+    for (int64_t tile : {2, 4}) {
+      CAPTURE(to_string(test.x));
+      CAPTURE(tile);
+      Graph graph("g");
+      const Tensor x{graph, graph.add_leaf(ops::input, "x", tensor_type(DType::f64, test.x), {})};
+      const Tensor w{graph, graph.add_leaf(ops::input, "w", tensor_type(DType::f64, test.w), {})};
+      const Shape results = conv(x, w, {.padding = test.padding}).shape();
+      const Tensor dy{graph,
+                      graph.add_leaf(ops::input, "dy", tensor_type(DType::f64, results), {})};
+      graph.add_output("dw", conv(x, dy, {.padding = test.padding, .dims = "cn,io->cn"}).value());
+      graph.add_output("fast", winograd_backward_weights(x, dy, tile, test.padding).value());
+      const auto dws =
+          interpret(graph, {{"x", ramp(test.x)}, {"w", ramp(test.w)}, {"dy", ramp(results)}});
+      REQUIRE(dws[0].shape == test.w);
+      REQUIRE(dws[1].shape == test.w);
+      for (int64_t i = 0; i < dws[0].count(); ++i) {
+        REQUIRE(std::fabs(dws[0].floats[i] - dws[1].floats[i]) < 1e-12);
+      }
+    }
+  }
+}
+
+TEST_CASE("winograd_backward_weights explains its errors") {
+  Graph graph("g");
+  const Tensor x{graph, graph.add_leaf(ops::input, "x", f32(1, 2, 8, 8), {})};
+  const Tensor dy{graph, graph.add_leaf(ops::input, "dy", f32(1, 3, 6, 6), {})};
+  const Tensor flat{graph, graph.add_leaf(ops::input, "flat", f32(1, 2, 8), {})};
+  CHECK_THROWS_WITH_AS(winograd_backward_weights(x, dy, 3), doctest::Contains("tile is 3"),
+                       CompileError);
+  CHECK_THROWS_WITH_AS(winograd_backward_weights(x, flat, 2), doctest::Contains("are not images"),
+                       CompileError);
+  CHECK_THROWS_WITH_AS(winograd_backward_weights(x, dy, 2, {1, 1}), doctest::Contains("2 entries"),
+                       CompileError);
+  CHECK_THROWS_WITH_AS(winograd_backward_weights(x, dy, 2, {1, 1, 1, 1}),
+                       doctest::Contains("does not fit operand"), CompileError);
+  CHECK_THROWS_WITH_AS(winograd_backward_weights(x, dy, 2, {-1, 1, 0, 0}),
+                       doctest::Contains("leaves no room"), CompileError);
+}
+
 TEST_CASE("winograd_conv explains its errors") {
   Graph graph("g");
   const Tensor x{graph, graph.add_leaf(ops::input, "x", f32(1, 2, 8, 8), {})};

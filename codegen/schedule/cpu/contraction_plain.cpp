@@ -41,11 +41,7 @@ void schedule_contraction(const lower::Kernel& kernel, lower::Contraction& contr
 
 // Winograd's steps one after the other, each as a whole.
 void schedule_winograd(lower::Kernel& kernel) {
-  lower::Winograd& steps = *kernel.winograd;
-  for (Halide::Func* func :
-       {&steps.input_rows, &steps.patches, &steps.products, &steps.output_rows, &steps.output}) {
-    func->compute_root();
-  }
+  for (Halide::Func& func : lower::winograd_steps(kernel)) func.compute_root();
   kernel.contractions[0].func.compute_root();
 }
 
@@ -55,7 +51,7 @@ void contraction_plain(lower::Kernel& kernel, const Schedule& schedule) {
   const bool parallel = schedule.at("parallel") != 0;
   join_results(kernel);
   for (size_t i = 0; i < kernel.stages.size(); ++i) schedule_stage(kernel, i, parallel);
-  if (kernel.winograd) return schedule_winograd(kernel);
+  if (!lower::winograd_steps(kernel).empty()) return schedule_winograd(kernel);
   for (lower::Contraction& contraction : kernel.contractions) {
     schedule_contraction(kernel, contraction, parallel);
     if (contraction.padded.defined()) contraction.padded.compute_root();

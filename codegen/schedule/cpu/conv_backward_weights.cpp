@@ -16,6 +16,7 @@
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
 #include "codegen/schedule/cpu/loops.h"
+#include "codegen/schedule/cpu/weight_panels.h"
 #include "ir/ops/conv.h"
 
 namespace ag::schedule {
@@ -75,11 +76,6 @@ void check(const lower::Contraction& contraction, const Lanes& lanes, const Para
   require_divides(kName, "images", p.images, contraction.channels / p.tasks);
 }
 
-// Result elements of a panel that are stored together: reads and writes of both orders stay in
-// cache.
-constexpr int kTransposed = 16;
-constexpr int kMostUnrolled = 7;
-
 // Loops of the sum over blocks; `sum` is the gradient or the partial gradients.
 struct Blocks {
   RVar row_block{"row_block"}, row{"row"}, image_block{"image_block"}, image{"image"};
@@ -98,7 +94,9 @@ class BackwardWeights {
   void schedule() {
     Func& gradient = contraction_.func;
     if (const int panel = panel_extent(); panel > 0) {
-      gradient.compute_at(kernel_.stages[0], schedule_panels(panel))
+      gradient
+          .compute_at(kernel_.stages[0],
+                      schedule_weight_panels(kernel_, panel, block_, p_.parallel))
           .bound_extent(logical(lanes_.axis), p_.tile_k * block_);
     } else {
       for (size_t i = 0; i < kernel_.stages.size(); ++i) schedule_stage(kernel_, i, p_.parallel);
@@ -133,39 +131,10 @@ class BackwardWeights {
     return order;
   }
 
-  // Extent of a panel along the outermost dimension of the result, 0 where the result's outermost
-  // dimension is not that of the output channels.
+  // 0 where the gradient is no panels.
   int panel_extent() const {
-    if (p_.tasks > 1 || kernel_.stages.size() != 1) return 0;
-    const TensorType& result = kernel_.result_type(0);
-    const TensorType& gradient = kernel_.body.node(contraction_.node).types[0];
-    if (result.shape != gradient.shape) return 0;
-    const int64_t block = result.layout.block_of(lanes_.axis), panel = p_.tile_k * lanes_.block;
-    const bool outermost = result.layout.dims(rank_).front().axis == lanes_.axis;
-    return outermost && panel % block == 0 ? static_cast<int>(panel / block) : 0;
-  }
-
-  // Stores the result panel by panel; returns the loop over panels.
-  Var schedule_panels(int panel_extent) const {
-    Func stage = kernel_.stages[0];
-    const std::vector<int> extents = kernel_.physical_extents(0);
-    const int last = static_cast<int>(extents.size()) - 1;
-    for (int d = 0; d <= last; ++d) stage.bound(lower::Kernel::physical(d), 0, extents[d]);
-    const Var panel("panel"), within("within"), inner("inner"), outer("outer");
-    const Var before = lower::Kernel::physical(last - 1);
-    stage.split(lower::Kernel::physical(last), panel, within, panel_extent,
-                Halide::TailStrategy::GuardWithIf);
-    stage.split(before, outer, inner, std::min(kTransposed, extents[last - 1]),
-                Halide::TailStrategy::GuardWithIf);
-    std::vector<VarOrRVar> order;
-    for (int d = 0; d < last - 1; ++d) order.push_back(lower::Kernel::physical(d));
-    order.insert(order.end(), {inner, within, outer, panel});
-    stage.reorder(order);
-    if (last > 1 && extents[0] <= kMostUnrolled) stage.unroll(lower::Kernel::physical(0));
-    if (extents[0] >= lanes_.block) stage.vectorize(lower::Kernel::physical(0), block_);
-    if (kernel_.fresh.defined()) kernel_.fresh.compute_at(stage, inner);
-    if (p_.parallel) stage.parallel(panel);
-    return panel;
+    if (p_.tasks > 1) return 0;
+    return weight_panel_extent(kernel_, contraction_.node, lanes_.axis, p_.tile_k * lanes_.block);
   }
 
   template <class Stage>

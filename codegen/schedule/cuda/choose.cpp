@@ -57,7 +57,7 @@ constexpr Choice kChoices[] = {
     {"pointwise", choose_pointwise},   {"window", choose_pointwise},
     {"gather", choose_pointwise},      {"concat", choose_pointwise},
     {"slice", choose_pointwise},       {"reduction", choose_cuda_reduction},
-    {"winograd", choose_winograd},
+    {"winograd", choose_winograd},     {"winograd_weights", choose_winograd},
 };
 
 }  // namespace

@@ -13,13 +13,9 @@ void contraction_plain(lower::Kernel& kernel, const Schedule& schedule) {
   const int threads = value(schedule, "threads");
   join_results(kernel);
   for (size_t i = 0; i < kernel.stages.size(); ++i) spread_stage(kernel, i, threads, 1);
-  if (kernel.winograd) {
-    lower::Winograd& steps = *kernel.winograd;
-    for (Halide::Func* func :
-         {&steps.input_rows, &steps.patches, &steps.products, &steps.output_rows, &steps.output}) {
-      func->compute_root();
-      spread_elements(*func, func->args(), threads);
-    }
+  for (Halide::Func& func : lower::winograd_steps(kernel)) {
+    func.compute_root();
+    spread_elements(func, func.args(), threads);
   }
   schedule_roots(kernel, threads, {.threads = threads});
 }
