@@ -23,7 +23,7 @@ export ARGENT_KC=$build/argent-kc ARGENT_TEST_TARGET=cuda
 rows=$build/tests/op_cases_compiled_test networks=$build/tests/cuda_networks_test
 
 if $dry; then
-  export LD_LIBRARY_PATH=$build/tests/ptx/driver ARGENT_OP_CASES=pool
+  export LD_LIBRARY_PATH=$build/tests/ptx/driver ARGENT_OP_CASES=relu
 else
   export ARGENT_CUDA_NETWORKS=all
   command -v nvidia-smi > /dev/null && nvidia-smi -L

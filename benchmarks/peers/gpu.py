@@ -4,7 +4,8 @@
 Argent's library runs through its C ABI on PyTorch's device memory and stream, so that nothing is
 copied; PyTorch runs eagerly and through torch.compile, in f32, with TF32 off and on. Outputs are
 compared before anything is timed. `--dry-run` runs the same calls of the C ABI on host memory and
-needs neither PyTorch nor a GPU, only a CUDA driver, which may be the tests'; its times mean nothing.
+needs neither PyTorch nor a GPU, only a CUDA driver, which may be the tests'; its times mean
+nothing.
 """
 import argparse
 import array

@@ -27,11 +27,14 @@ constexpr CudaResult kInvalidValue = 1, kInvalidContext = 201, kInvalidPtx = 218
                      kCaptureUnsupported = 900;
 
 constexpr int kFirstDevice = 100;
+// What the device's clock moves by.
+constexpr double kLaunchMilliseconds = 1, kCopyMilliseconds = 0.125;
 
 using Work = std::function<CudaResult()>;
 
-struct Context {
+struct Context {  // the primary one of a device
   int device = 0;
+  int retained = 1;
 };
 struct Function {
   const Module* module;
@@ -77,14 +80,13 @@ class Pool {
                ? 0
                : kInvalidValue;
   }
-  // Removes one that `matches`.
+  // One that `matches`; null when there is none.
   template <class Matches>
-  CudaResult remove_one(Matches matches) {
-    const auto found = std::find_if(alive_.begin(), alive_.end(),
-                                    [&](const auto& object) { return matches(*object); });
-    if (found == alive_.end()) return kInvalidValue;
-    alive_.erase(found);
-    return 0;
+  T* find_if(Matches matches) {
+    for (auto& object : alive_) {
+      if (matches(*object)) return object.get();
+    }
+    return nullptr;
   }
   size_t size() const { return alive_.size(); }
 
@@ -152,6 +154,10 @@ CudaResult enter(std::string call, bool needs_context = true) {
   return needs_context && driver()->current.empty() ? kInvalidContext : 0;
 }
 
+Context* context_of(int device) {
+  return driver()->contexts.find_if([&](const Context& c) { return c.device == device; });
+}
+
 // Now, or when the graph that is being captured runs.
 CudaResult submit(ag::rt::CudaStreamHandle* handle, Work work) {
   Stream* stream = handle ? driver()->streams.find(handle) : &driver()->default_stream;
@@ -172,7 +178,7 @@ CudaResult guarded(const Work& work) {
 
 CudaResult run_kernel(const Function& function, Dim3 grid, Dim3 block, uint32_t shared,
                       const Arguments& arguments) {
-  driver()->clock += 1;
+  driver()->clock += kLaunchMilliseconds;
   const Outcome outcome =
       driver()->machine.launch(*function.module, function.name, grid, block, shared, arguments);
   driver()->fake.reports += outcome.text();
@@ -269,12 +275,19 @@ CudaResult cuDeviceTotalMem_v2(size_t* bytes, int) {
 
 CudaResult cuDevicePrimaryCtxRetain(ag::rt::CudaContextHandle** context, int device) {
   const CudaResult error = enter(fmt::format("cuDevicePrimaryCtxRetain {}", device), false);
-  return error ? error : driver()->contexts.add(context, {device});
+  if (error) return error;
+  Context* known = context_of(device);
+  if (!known) return driver()->contexts.add(context, {device});
+  ++known->retained;
+  *context = reinterpret_cast<ag::rt::CudaContextHandle*>(known);
+  return 0;
 }
 
 CudaResult cuDevicePrimaryCtxRelease_v2(int device) {
   enter(fmt::format("cuDevicePrimaryCtxRelease_v2 {}", device), false);
-  return driver()->contexts.remove_one([&](const Context& c) { return c.device == device; });
+  Context* context = context_of(device);
+  if (!context) return kInvalidValue;
+  return --context->retained == 0 ? driver()->contexts.remove(context) : 0;
 }
 
 CudaResult cuCtxPushCurrent_v2(ag::rt::CudaContextHandle* handle) {
@@ -357,6 +370,7 @@ CudaResult cuMemcpyHtoDAsync_v2(CudaPointer destination, const void* source, siz
   if (error) return error;
   return guarded([&] {
     return submit(stream, [=] {
+      driver()->clock += kCopyMilliseconds;
       driver()->machine.write(destination, source, bytes);
       return 0;
     });
@@ -369,6 +383,7 @@ CudaResult cuMemcpyDtoHAsync_v2(void* destination, CudaPointer source, size_t by
   if (error) return error;
   return guarded([&] {
     return submit(stream, [=] {
+      driver()->clock += kCopyMilliseconds;
       driver()->machine.read(source, destination, bytes);
       return 0;
     });
