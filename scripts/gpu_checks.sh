@@ -48,9 +48,14 @@ if ! $dry; then
 fi
 
 say "time per network"
+python=${PEERS_PYTHON:-python3}
 if $dry; then
-  python3 benchmarks/peers/gpu.py --dry-run lenet5
+  echo "dry run: the times are those of the tests' driver and mean nothing"
+  python3 benchmarks/peers/gpu.py --alone --seconds 0 lenet5
+elif "$python" -c 'import torch, safetensors; assert torch.cuda.is_available()' 2> /dev/null; then
+  "$python" benchmarks/peers/gpu.py
 else
-  "${PEERS_PYTHON:-python3}" benchmarks/peers/gpu.py
+  echo "skipped: PyTorch. PEERS_PYTHON=PROGRAM names a Python with torch for CUDA and safetensors"
+  python3 benchmarks/peers/gpu.py --alone
 fi
 say "all GPU checks passed"

@@ -153,8 +153,8 @@ class CudaCommands(unittest.TestCase):
     def test_weights_of_a_library(self):
         self.argent("compile", "lenet5", "--seed", 3, "--target", "cuda-sm_80", "-o", "net.so")
         data = first_digits(self.folder / "digits", 4)
-        self.argent("train", "lenet5", "--data", data, "--batch", 4, "--epochs", 1, "--save",
-                    "w.safetensors")
+        self.argent("train", "lenet5-mnist", "--data", data, "--batch", 4, "--epochs", 1, "--save",
+                    "w.safetensors", "--target", "cuda")  # the recipe's optimizer
         run = ("-i", self.image, "--weights", "w.safetensors", "-o")
         self.argent("run", "net.so", *run, "device.npy")
         self.argent("run", "lenet5", *run, "processor.npy")
