@@ -23,7 +23,7 @@ export ARGENT_KC=$build/argent-kc ARGENT_TEST_TARGET=cuda
 rows=$build/tests/op_cases_compiled_test networks=$build/tests/cuda_networks_test
 
 if $dry; then
-  export LD_LIBRARY_PATH=$build/tests/ptx/driver ARGENT_OP_CASES=pool
+  export LD_LIBRARY_PATH=$build/tests/ptx/driver ARGENT_OP_CASES=relu
 else
   export ARGENT_CUDA_NETWORKS=all
   command -v nvidia-smi > /dev/null && nvidia-smi -L
@@ -48,9 +48,14 @@ if ! $dry; then
 fi
 
 say "time per network"
+python=${PEERS_PYTHON:-python3}
 if $dry; then
-  python3 benchmarks/peers/gpu.py --dry-run lenet5
+  echo "dry run: the times are those of the tests' driver and mean nothing"
+  python3 benchmarks/peers/gpu.py --alone --seconds 0 lenet5
+elif "$python" -c 'import torch, safetensors; assert torch.cuda.is_available()' 2> /dev/null; then
+  "$python" benchmarks/peers/gpu.py
 else
-  "${PEERS_PYTHON:-python3}" benchmarks/peers/gpu.py
+  echo "skipped: PyTorch. PEERS_PYTHON=PROGRAM names a Python with torch for CUDA and safetensors"
+  python3 benchmarks/peers/gpu.py --alone
 fi
 say "all GPU checks passed"

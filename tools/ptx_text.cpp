@@ -69,7 +69,7 @@ std::string ptx_text(const CompiledProgram& compiled) {
   std::string text = plan_text(compiled.program) + ptx_head(compiled.program);
   for (const auto& [symbol, kernel] : compiled.program.device_kernels) {
     text += launches_text(symbol, *kernel);
-    text += ptx_body(*kernel);
+    text += ptx_body(symbol, *kernel);
   }
   return text;
 }

@@ -3,8 +3,8 @@
 
 Argent's library runs through its C ABI on PyTorch's device memory and stream, so that nothing is
 copied; PyTorch runs eagerly and through torch.compile, in f32, with TF32 off and on. Outputs are
-compared before anything is timed. `--dry-run` runs the same calls of the C ABI on host memory and
-needs neither PyTorch nor a GPU, only a CUDA driver, which may be the tests'; its times mean nothing.
+compared before anything is timed. `--alone` leaves PyTorch out: tensors in host memory, outputs
+compared with the processor's, times with the copies.
 """
 import argparse
 import array
@@ -125,7 +125,7 @@ def check_alike(name, found, wanted):
         raise RuntimeError(f"{name}: outputs differ by {error:.2e}, the largest is {largest:.2e}")
 
 
-def on_host(folder, name, target):
+def on_host(folder, name, target, seconds):
     """The network on the device, with host memory, against the processor; then its time."""
     library, processor = (compiled_library(folder, name, which, "--seed", "0")
                           for which in (target, "host"))
@@ -138,7 +138,7 @@ def on_host(folder, name, target):
         run()
         results.append(output)
         if one is library:
-            spent = milliseconds(run, lambda: None, 0)
+            spent = milliseconds(run, lambda: None, seconds)
     check_alike(name, *results)
     return [spent]
 
@@ -176,20 +176,18 @@ def main():
     parser.add_argument("networks", nargs="*", default=NETWORKS)
     parser.add_argument("--target", default="cuda")
     parser.add_argument("--seconds", type=float, default=3, help="for each time")
-    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="without PyTorch")
     options = parser.parse_args()
-    heads = ["Argent"] if options.dry_run else ["Argent"] + [
+    heads = ["Argent, copies included"] if options.alone else ["Argent"] + [
         f"{'torch.compile' if compiled else 'PyTorch'}{', TF32' if tf32 else ''}"
         for compiled, tf32 in PEERS]
-    if options.dry_run:
-        print("dry run: host memory, whatever driver there is; the times mean nothing")
     print("| network, ms | " + " | ".join(heads) + " |")
     print("| --- |" + " --- |" * len(heads))
     for name in options.networks:
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
-            times = (on_host(folder, name, options.target) if options.dry_run else
-                     on_device(folder, name, options.target, options.seconds))
+            measure = on_host if options.alone else on_device
+            times = measure(folder, name, options.target, options.seconds)
         print(f"| {name} | " + " | ".join(f"{spent:.3f}" for spent in times) + " |", flush=True)
 
 

@@ -1,6 +1,9 @@
 #include "codegen/link/cuda_tables.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "codegen/link/device_code.h"
 #include "codegen/link/library_tables.h"
@@ -13,6 +16,7 @@ namespace {
 
 using plan::Storage;
 
+constexpr int64_t kMostRowsOfBlocks = 65535;  // along y and z, of every device
 constexpr int64_t kAlignment = 256;  // of what shares an allocation, as of device memory itself
 
 int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
@@ -57,6 +61,22 @@ struct Slot {
   int64_t staging = -1;  // -1: no step touches it
   size_t step = 0;       // that copies it
 };
+
+void check_launch(const plan::Step& step, const KernelLaunch& launch) {
+  if (launch.arguments.size() > rt::kCudaMostArguments) {
+    throw CompileError(fmt::format("compile: kernel '{}' has {} operands; one of a CUDA program "
+                                   "has {} at most",
+                                   step.name, launch.arguments.size(), rt::kCudaMostArguments))
+        .at(step.location);
+  }
+  if (*std::max_element(launch.blocks.begin() + 1, launch.blocks.end()) > kMostRowsOfBlocks) {
+    throw CompileError(fmt::format("compile: kernel '{}' has a grid of {} blocks, of which a "
+                                   "device launches {} at most along the second and third axis",
+                                   step.name, fmt::join(launch.blocks, " x "), kMostRowsOfBlocks))
+        .at(step.location)
+        .help("use a smaller batch");
+  }
+}
 
 // The steps of an entry, or of prepare, as launches.
 struct Work {
@@ -190,12 +210,7 @@ class CudaTables {
 
   llvm::Constant* launch(const Work& work, size_t index, const KernelLaunch& launch) {
     const plan::Step& step = work.steps[index];
-    if (launch.arguments.size() > rt::kCudaMostArguments) {
-      throw CompileError(fmt::format("compile: kernel '{}' has {} operands; one of a CUDA program "
-                                     "has {} at most",
-                                     step.name, launch.arguments.size(), rt::kCudaMostArguments))
-          .at(step.location);
-    }
+    check_launch(step, launch);
     Constants arguments;
     for (const LaunchArgument& given : launch.arguments)
       arguments.push_back(launch_argument(work, step, given));

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "ir/diagnostics.h"
@@ -35,6 +37,34 @@ size_t end_of_head(const std::string& ptx) {
   const size_t size = ptx.find(".address_size 64");
   if (size == ptx.npos) internal_error("a kernel's PTX is not for addresses of 64 bits");
   return std::min(ptx.find('\n', size), ptx.size());
+}
+
+bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$'; }
+
+// "f" of ".func (.param .b64 r) f(" and of ".func f(", defined or declared.
+std::set<std::string> function_names(const std::string& body) {
+  std::set<std::string> names;
+  for (size_t at = body.find(".func"); at != body.npos; at = body.find(".func", at + 1)) {
+    size_t begin = body.find_first_not_of(" \t\n", at + 5);
+    if (begin != body.npos && body[begin] == '(')
+      begin = body.find_first_not_of(" \t\n", body.find(')', begin) + 1);
+    size_t end = begin;
+    while (end < body.size() && is_word(body[end])) ++end;
+    if (end == begin) internal_error("a kernel's PTX has a function without a name");
+    names.insert(body.substr(begin, end - begin));
+  }
+  return names;
+}
+
+// Whole words alone: what begins with the name is the function's own.
+void rename(std::string& text, const std::string& from, const std::string& to) {
+  for (size_t at = text.find(from); at != text.npos; at = text.find(from, at)) {
+    const size_t end = at + from.size();
+    const bool whole =
+        (at == 0 || !is_word(text[at - 1])) && (end == text.size() || !is_word(text[end]));
+    if (whole) text.replace(at, from.size(), to);
+    at += whole ? to.size() : from.size();
+  }
 }
 
 // A file that is there while this lives.
@@ -75,14 +105,16 @@ std::string ptx_head(const plan::Program& program) {
                      version.second, target.first);
 }
 
-std::string_view ptx_body(const plan::DeviceKernel& kernel) {
-  return std::string_view(kernel.ptx).substr(end_of_head(kernel.ptx));
+std::string ptx_body(const std::string& symbol, const plan::DeviceKernel& kernel) {
+  std::string body = kernel.ptx.substr(end_of_head(kernel.ptx));
+  for (const std::string& name : function_names(body)) rename(body, name, symbol + name);
+  return body;
 }
 
 std::string ptx_module(const plan::Program& program) {
   std::string text = ptx_head(program);
   for (const auto& [symbol, kernel] : program.device_kernels) {
-    text += ptx_body(*kernel);
+    text += ptx_body(symbol, *kernel);
     text += '\n';
   }
   return text;

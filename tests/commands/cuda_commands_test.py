@@ -103,7 +103,7 @@ class CudaCommands(unittest.TestCase):
         fake.write_text("#!/bin/sh\n[ $1 = -arch=sm_80 ] && printf '\\177ELF' > $4\n")
         fake.chmod(0o755)
         given = ("compile", "lenet5", "--seed", 3, "--target", "cuda-sm_80", "-o", "net.so")
-        self.argent(*given, ARGENT_PTXAS=str(fake))
+        self.assertEqual(self.json(*given, ARGENT_PTXAS=str(fake))["ptxas"], str(fake))
         run = ("run", "net.so", "-i", self.image, "-o", "y.npy")
         self.argent(*run)  # the driver refuses the cubin, and takes the PTX
         self.assertIn("cuModuleLoadDataEx cubin\n", (self.folder / "calls").read_text())
@@ -135,7 +135,8 @@ class CudaCommands(unittest.TestCase):
 
     def test_train_and_eval(self):
         data = first_digits(self.folder / "digits", 8)
-        given = ("train", "lenet5", "--data", data, "--batch", 4, "--epochs", 1, "--seed", 3)
+        given = ("train", "lenet5", "--data", data, "--batch", 4, "--epochs", 1, "--seed", 3,
+                 "--optimizer", "sgd", "--lr", 0.01, "--momentum", 0.9)
         device = self.json(*given, "--target", "cuda-sm_80", "--save", "device.safetensors")
         processor = self.json(*given, "--save", "processor.safetensors")
         self.assertEqual(device["steps"], 2)
@@ -152,8 +153,8 @@ class CudaCommands(unittest.TestCase):
     def test_weights_of_a_library(self):
         self.argent("compile", "lenet5", "--seed", 3, "--target", "cuda-sm_80", "-o", "net.so")
         data = first_digits(self.folder / "digits", 4)
-        self.argent("train", "lenet5", "--data", data, "--batch", 4, "--epochs", 1, "--save",
-                    "w.safetensors")
+        self.argent("train", "lenet5-mnist", "--data", data, "--batch", 4, "--epochs", 1, "--save",
+                    "w.safetensors", "--target", "cuda")  # the recipe's optimizer
         run = ("-i", self.image, "--weights", "w.safetensors", "-o")
         self.argent("run", "net.so", *run, "device.npy")
         self.argent("run", "lenet5", *run, "processor.npy")

@@ -236,3 +236,33 @@ TEST_CASE("values that are given back and kept, and outputs that are inputs") {
       check_alike(device.instance().get(name), processor.instance().get(name), 0);
   }
 }
+
+TEST_CASE("what no device launches is said when a program is linked") {
+  const Graph graph =
+      parse("graph @g(%x: f32[3,5]) {\n  %y: f32[3,5] = relu(%x)\n  return y=%y\n}\n", "g.ag");
+  const ProgramEntry entry{"main", graph};
+  const CompiledProgram compiled = compile_graphs("g", {&entry, 1}, {}, {.target = "cuda-sm_80"});
+  const auto refusal = [&](void (*change)(KernelLaunch&)) -> std::string {
+    plan::Program program = compiled.program;
+    auto& [symbol, kernel] = *program.device_kernels.begin();
+    plan::DeviceKernel changed = *kernel;
+    change(changed.launches.at(0));
+    kernel = std::make_shared<const plan::DeviceKernel>(std::move(changed));
+    try {
+      LoadedProgram::in_memory(program);
+      return "";
+    } catch (const CompileError& error) {
+      return error.what();
+    }
+  };
+  CHECK(refusal([](KernelLaunch&) {}) == "");
+  CHECK(refusal([](KernelLaunch& launch) {
+          launch.blocks = {1, 70000, 1};
+        })
+            .find("kernel 'relu' has a grid of 1 x 70000 x 1 blocks, of which a device launches "
+                  "65535") != std::string::npos);
+  CHECK(refusal([](KernelLaunch& launch) {
+          launch.arguments.resize(300);
+        }).find("kernel 'relu' has 300 operands; one of a CUDA program has 256 at most") !=
+        std::string::npos);
+}

@@ -2,177 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <functional>
-#include <list>
-#include <map>
-#include <memory>
-#include <sstream>
-#include <string_view>
 
-#include "runtime/cuda_driver.h"
-#include "tests/ptx/ptx_machine.h"
+#include "tests/ptx/fake_driver.h"
 
 using namespace ag::ptx;
-using ag::rt::CudaPointer;
-using ag::rt::CudaResult;
 
 namespace {
 
-constexpr CudaResult kInvalidValue = 1, kInvalidContext = 201, kInvalidPtx = 218,
-                     kUnsupportedPtx = 222, kNoBinary = 209, kNotFound = 500, kIllegalAddress = 700,
-                     kCaptureUnsupported = 900;
-
-constexpr int kFirstDevice = 100;
-
-using Work = std::function<CudaResult()>;
-
-struct Context {
-  int device = 0;
-};
-struct Function {
-  const Module* module;
-  std::string name;
-};
-struct LoadedModule {
-  const Module* module;
-  std::list<Function> functions;
-};
-struct Graph {
-  std::vector<Work> nodes;
-};
-struct Stream {
-  std::unique_ptr<Graph> capturing;
-};
-struct Event {
-  double milliseconds = 0;
-};
-
-// Objects of a kind that exist, under the addresses that the runtime holds.
-template <class T>
-class Pool {
- public:
-  template <class Handle>
-  CudaResult add(Handle** handle, T object) {
-    alive_.push_back(std::make_unique<T>(std::move(object)));
-    *handle = reinterpret_cast<Handle*>(alive_.back().get());
-    return 0;
-  }
-  template <class Handle>
-  T* find(Handle* handle) {
-    for (auto& object : alive_) {
-      if (static_cast<void*>(object.get()) == static_cast<void*>(handle)) return object.get();
-    }
-    return nullptr;
-  }
-  template <class Handle>
-  CudaResult remove(Handle* handle) {
-    return std::erase_if(alive_,
-                         [&](const auto& object) {
-                           return static_cast<void*>(object.get()) == static_cast<void*>(handle);
-                         }) == 1
-               ? 0
-               : kInvalidValue;
-  }
-  // Removes one that `matches`.
-  template <class Matches>
-  CudaResult remove_one(Matches matches) {
-    const auto found = std::find_if(alive_.begin(), alive_.end(),
-                                    [&](const auto& object) { return matches(*object); });
-    if (found == alive_.end()) return kInvalidValue;
-    alive_.erase(found);
-    return 0;
-  }
-  size_t size() const { return alive_.size(); }
-
- private:
-  std::vector<std::unique_ptr<T>> alive_;
-};
-
-struct Property {
-  std::string_view name;
-  void (*set)(FakeCuda& fake, uint64_t value);
-};
-constexpr Property kProperties[] = {
-    {"driver_version", [](FakeCuda& f, uint64_t v) { f.driver_version = static_cast<int>(v); }},
-    {"devices", [](FakeCuda& f, uint64_t v) { f.devices = static_cast<int>(v); }},
-    {"capability", [](FakeCuda& f, uint64_t v) { f.capability = static_cast<int>(v); }},
-    {"memory_bytes", [](FakeCuda& f, uint64_t v) { f.memory_bytes = v; }},
-    {"newest_ptx", [](FakeCuda& f, uint64_t v) { f.newest_ptx = static_cast<int>(v); }},
-    {"captures", [](FakeCuda& f, uint64_t v) { f.captures = v != 0; }},
-};
-
-// What FAKE_CUDA says.
-FakeCuda fake_of_environment() {
-  FakeCuda fake;
-  const char* text = std::getenv("FAKE_CUDA");
-  std::istringstream words(text ? text : "");
-  for (std::string word; words >> word;) {
-    const size_t equals = word.find('=');
-    const auto property =
-        std::find_if(std::begin(kProperties), std::end(kProperties),
-                     [&](const Property& p) { return p.name == word.substr(0, equals); });
-    if (property == std::end(kProperties) || equals == word.npos) {
-      fprintf(stderr, "FAKE_CUDA: '%s' is no property\n", word.c_str());
-      abort();
-    }
-    property->set(fake, std::stoull(word.substr(equals + 1)));
-  }
-  return fake;
-}
-
-struct Driver {
-  FakeCuda fake = fake_of_environment();
-  Machine machine;
-  Pool<Context> contexts;
-  Pool<LoadedModule> modules;
-  Pool<Stream> streams;
-  Pool<Event> events;
-  Pool<Graph> graphs, execs;
-  Stream default_stream;
-  std::vector<Context> current;            // contexts pushed
-  std::map<CudaPointer, int> allocations;  // and their devices
-  double clock = 0;
-};
-
-// Never destroyed: the log is written when the program ends.
-std::unique_ptr<Driver>& driver() {
-  static auto& driver = *new std::unique_ptr<Driver>(std::make_unique<Driver>());
-  return driver;
-}
-
-// Notes the call; the error it is to give, or 0.
-CudaResult enter(std::string call, bool needs_context = true) {
-  FakeCuda& fake = driver()->fake;
-  fake.calls.push_back(std::move(call));
-  if (fake.calls.size() == fake.fail_call) return fake.fail_error;
-  return needs_context && driver()->current.empty() ? kInvalidContext : 0;
-}
-
-// Now, or when the graph that is being captured runs.
-CudaResult submit(ag::rt::CudaStreamHandle* handle, Work work) {
-  Stream* stream = handle ? driver()->streams.find(handle) : &driver()->default_stream;
-  if (!stream) return kInvalidValue;
-  if (!stream->capturing) return work();
-  stream->capturing->nodes.push_back(std::move(work));
-  return 0;
-}
-
-CudaResult guarded(const Work& work) {
-  try {
-    return work();
-  } catch (const PtxError& error) {
-    driver()->fake.reports += std::string(error.what()) + "\n";
-    return kInvalidValue;
-  }
-}
-
 CudaResult run_kernel(const Function& function, Dim3 grid, Dim3 block, uint32_t shared,
                       const Arguments& arguments) {
-  driver()->clock += 1;
+  driver()->clock += kLaunchMilliseconds;
   const Outcome outcome =
       driver()->machine.launch(*function.module, function.name, grid, block, shared, arguments);
   driver()->fake.reports += outcome.text();
@@ -182,35 +23,6 @@ CudaResult run_kernel(const Function& function, Dim3 grid, Dim3 block, uint32_t 
 }  // namespace
 
 extern "C" {
-
-FakeCuda& fake_cuda_state() { return driver()->fake; }
-void fake_cuda_reset() { driver() = std::make_unique<Driver>(); }
-
-std::string fake_cuda_alive() {
-  Driver& d = *driver();
-  std::string text;
-  const auto add = [&](size_t count, const char* what) {
-    if (count) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, what);
-  };
-  add(d.contexts.size(), "contexts");
-  add(d.modules.size(), "modules");
-  add(d.machine.allocations(), "allocations");
-  add(d.streams.size(), "streams");
-  add(d.events.size(), "events");
-  add(d.graphs.size() + d.execs.size(), "graphs");
-  add(d.current.size(), "contexts on the stack");
-  return text;
-}
-
-__attribute__((destructor)) void fake_cuda_write_log() {
-  const char* path = std::getenv("FAKE_CUDA_LOG");
-  FILE* file = path ? fopen(path, "w") : nullptr;
-  if (!file) return;
-  for (const std::string& call : driver()->fake.calls) fprintf(file, "%s\n", call.c_str());
-  fprintf(file, "reports: %s\nalive: %s\n", driver()->fake.reports.c_str(),
-          fake_cuda_alive().c_str());
-  fclose(file);
-}
 
 CudaResult cuInit(unsigned) { return enter("cuInit", false); }
 
@@ -269,12 +81,19 @@ CudaResult cuDeviceTotalMem_v2(size_t* bytes, int) {
 
 CudaResult cuDevicePrimaryCtxRetain(ag::rt::CudaContextHandle** context, int device) {
   const CudaResult error = enter(fmt::format("cuDevicePrimaryCtxRetain {}", device), false);
-  return error ? error : driver()->contexts.add(context, {device});
+  if (error) return error;
+  Context* known = context_of(device);
+  if (!known) return driver()->contexts.add(context, {device});
+  ++known->retained;
+  *context = reinterpret_cast<ag::rt::CudaContextHandle*>(known);
+  return 0;
 }
 
 CudaResult cuDevicePrimaryCtxRelease_v2(int device) {
   enter(fmt::format("cuDevicePrimaryCtxRelease_v2 {}", device), false);
-  return driver()->contexts.remove_one([&](const Context& c) { return c.device == device; });
+  Context* context = context_of(device);
+  if (!context) return kInvalidValue;
+  return --context->retained == 0 ? driver()->contexts.remove(context) : 0;
 }
 
 CudaResult cuCtxPushCurrent_v2(ag::rt::CudaContextHandle* handle) {
@@ -357,6 +176,7 @@ CudaResult cuMemcpyHtoDAsync_v2(CudaPointer destination, const void* source, siz
   if (error) return error;
   return guarded([&] {
     return submit(stream, [=] {
+      driver()->clock += kCopyMilliseconds;
       driver()->machine.write(destination, source, bytes);
       return 0;
     });
@@ -369,6 +189,7 @@ CudaResult cuMemcpyDtoHAsync_v2(void* destination, CudaPointer source, size_t by
   if (error) return error;
   return guarded([&] {
     return submit(stream, [=] {
+      driver()->clock += kCopyMilliseconds;
       driver()->machine.read(source, destination, bytes);
       return 0;
     });

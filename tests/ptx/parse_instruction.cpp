@@ -74,6 +74,7 @@ class InstructionParser {
       operands();
     at_.text = scanner_.between(first, scanner_.peek());
     scanner_.expect(";");
+    if (at_.space == Space::param && at_.address.kind == Operand::Kind::reg) move_parameter();
     check();
     return std::move(at_);
   }
@@ -201,6 +202,18 @@ class InstructionParser {
     at_.address = value();
     if (scanner_.accept("+")) at_.offset = static_cast<int64_t>(parse_integer(scanner_));
     scanner_.expect("]");
+  }
+
+  // A parameter of a function that is called here is a register: ld.param and st.param move it.
+  void move_parameter() {
+    if (at_.opcode->unit == Unit::load)
+      at_.sources = {at_.address};
+    else
+      at_.destinations = {at_.address.index};
+    if (at_.vector != 1 || at_.offset != 0) fail("part of a parameter of a function");
+    at_.opcode = find_opcode("mov");
+    at_.space = Space::generic;
+    at_.address = {};
   }
 
   void check() {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <deque>
+#include <utility>
 
 #include "tests/ptx/opcode.h"
 #include "tests/ptx/reconverge.h"
@@ -80,6 +81,12 @@ Declaration parse_declaration(Scanner& scanner) {
   return declared;
 }
 
+// A function that kernels call. There is no call: its body is parsed anew in the place of each.
+struct Function {
+  std::vector<std::string> results, parameters;
+  size_t body = 0;  // position of the token behind its brace
+};
+
 class Parser {
  public:
   explicit Parser(std::string_view text) : scanner_(text) {}
@@ -104,6 +111,8 @@ class Parser {
       shared_variable(globals_, module_shared_);
     else if (word == ".entry")
       kernel();
+    else if (word == ".func")
+      function();
     else if (word != ".visible" && word != ".extern" && word != ".weak") {
       scanner_.fail(fmt::format("unknown directive {}", word));
     }
@@ -174,6 +183,92 @@ class Parser {
     finish();
   }
 
+  // (.param .b64 a, .param .b64 b)
+  std::vector<std::string> function_parameters() {
+    std::vector<std::string> names;
+    scanner_.expect("(");
+    while (!scanner_.accept(")")) {
+      scanner_.expect(".param");
+      names.emplace_back(parse_declaration(scanner_).name);
+      scanner_.accept(",");
+    }
+    return names;
+  }
+
+  void function() {
+    Function function;
+    if (scanner_.peek().text == "(") function.results = function_parameters();
+    const std::string name(scanner_.next().text);
+    function.parameters = function_parameters();
+    if (scanner_.accept(";")) return;  // declared, and defined later
+    scanner_.expect("{");
+    function.body = scanner_.position();
+    for (int depth = 1; depth > 0;) {
+      const std::string_view word = scanner_.next().text;
+      if (word.empty()) scanner_.fail(fmt::format("function {} has no end", name));
+      depth += word == "{" ? 1 : word == "}" ? -1 : 0;
+    }
+    functions_[name] = std::move(function);
+  }
+
+  // (a, b), as registers.
+  std::vector<Operand> call_operands() {
+    std::vector<Operand> operands;
+    scanner_.expect("(");
+    while (!scanner_.accept(")")) {
+      const std::string_view name = scanner_.next().text;
+      const Operand* found = scopes_.back().find(name);
+      if (!found) scanner_.fail(fmt::format("{} is no parameter", name));
+      operands.push_back(*found);
+      scanner_.accept(",");
+    }
+    return operands;
+  }
+
+  // call.uni (result), name, (a, b);
+  void call() {
+    scanner_.next();
+    std::vector<Operand> results, operands;
+    if (scanner_.peek().text == "(") {
+      results = call_operands();
+      scanner_.expect(",");
+    }
+    const std::string name(scanner_.next().text);
+    if (scanner_.accept(",")) operands = call_operands();
+    scanner_.expect(";");
+    const auto found = functions_.find(name);
+    if (found == functions_.end()) scanner_.fail(fmt::format("no function {}", name));
+    const Function& function = found->second;
+    if (results.size() != function.results.size() || operands.size() != function.parameters.size())
+      scanner_.fail(fmt::format("{} is called with other parameters", name));
+    scopes_.push_back({&globals_, {}});
+    for (size_t i = 0; i < results.size(); ++i)
+      scopes_.back().names[function.results[i]] = results[i];
+    for (size_t i = 0; i < operands.size(); ++i)
+      scopes_.back().names[function.parameters[i]] = operands[i];
+    body_of(function);
+    scopes_.pop_back();
+  }
+
+  void body_of(const Function& function) {
+    if (++depth_ > 16) scanner_.fail("a function that calls itself");
+    const size_t after = scanner_.position();
+    const std::string labels = std::exchange(label_prefix_, fmt::format("{}/", ++calls_));
+    scanner_.go_to(function.body);
+    while (!scanner_.accept("}")) {
+      if (scanner_.peek().text != "ret") {
+        statement();
+        continue;
+      }
+      scanner_.next();
+      scanner_.expect(";");
+      if (scanner_.peek().text != "}") scanner_.fail("a function returns before its end");
+    }
+    scanner_.go_to(after);
+    label_prefix_ = labels;
+    --depth_;
+  }
+
   void parameter() {
     const Declaration declared = parse_declaration(scanner_);
     const uint32_t offset = align_up(kernel_.parameter_bytes, declared.alignment);
@@ -192,6 +287,10 @@ class Parser {
       registers();
     else if (word == ".local")
       local_variable();
+    else if (word == ".param")
+      call_parameter();
+    else if (word == "call" || word == "call.uni")
+      call();
     else if (word == ".shared" && scanner_.accept(".shared")) {
       shared_variable(scopes_.back(), kernel_.shared_bytes);
     } else if (word == ".pragma" || word == ".loc" || word == ".file")
@@ -230,6 +329,15 @@ class Parser {
     scanner_.expect(";");
   }
 
+  // What a call hands over is a register.
+  void call_parameter() {
+    scanner_.expect(".param");
+    const Declaration declared = parse_declaration(scanner_);
+    if (declared.bytes() > 8) scanner_.fail("a parameter of a function that is no number");
+    add_register(std::string(declared.name));
+    scanner_.expect(";");
+  }
+
   void local_variable() {
     scanner_.expect(".local");
     const Declaration declared = parse_declaration(scanner_);
@@ -241,7 +349,7 @@ class Parser {
 
   void instruction_or_label() {
     if (scanner_.peek(1).text == ":") {
-      labels_[std::string(scanner_.next().text)] =
+      labels_[label_prefix_ + std::string(scanner_.next().text)] =
           static_cast<uint32_t>(kernel_.instructions.size());
       scanner_.next();
       return;
@@ -249,7 +357,7 @@ class Parser {
     std::vector<std::string> labels;
     kernel_.instructions.push_back(parse_instruction(scanner_, scopes_.back(), labels));
     for (const std::string& label : labels) {
-      pending_.push_back({kernel_.instructions.size() - 1, label});
+      pending_.push_back({kernel_.instructions.size() - 1, label_prefix_ + label});
     }
   }
 
@@ -272,6 +380,9 @@ class Parser {
   Kernel kernel_;
   std::map<std::string, uint32_t, std::less<>> labels_;
   std::vector<PendingLabel> pending_;
+  std::map<std::string, Function, std::less<>> functions_;
+  std::string label_prefix_;  // of the call that is being parsed
+  int calls_ = 0, depth_ = 0;
 };
 
 }  // namespace

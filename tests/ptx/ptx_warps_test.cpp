@@ -116,6 +116,43 @@ TEST_CASE("braces have registers of their own") {
       32, [](uint32_t) { return 12; });
 }
 
+TEST_CASE("functions are called, each call with registers and labels of its own") {
+  constexpr std::string_view kTriangle = R"(
+.func (.param .b32 result) triangle(.param .b32 triangle_0, .param .b32 triangle_1) {
+  .reg .pred %p0;
+  .reg .b32 %r<4>;
+  ld.param.b32 %r0, [triangle_0];
+  ld.param.b32 %r3, [triangle_1];
+  mov.b32 %r1, 0;
+loop:
+  setp.eq.u32 %p0, %r0, 0;
+  @%p0 bra done;
+  add.s32 %r1, %r1, %r0;
+  add.s32 %r0, %r0, -1;
+  bra loop;
+done:
+  mul.lo.s32 %r1, %r1, %r3;
+  st.param.b32 [result], %r1;
+  ret;
+})";
+  const std::string call = R"(
+  { .param .b32 param0; st.param.b32 [param0], %r0;
+    .param .b32 param1; st.param.b32 [param1], %r1;
+    .param .b32 retval0; call.uni (retval0), triangle, (param0, param1);
+    ld.param.b32 %o, [retval0]; })";
+  check_lanes(kernel_of("  mov.b32 %r0, %t; mov.b32 %r1, 2;" + call +
+                            "  mov.b32 %r2, %o; mov.b32 %r0, 3; mov.b32 %r1, 10;" + call +
+                            "  add.s32 %o, %o, %r2;",
+                        kTriangle),
+              40, [](uint32_t t) { return t * (t + 1) + 60; });
+  Machine machine;
+  CHECK_THROWS_WITH_AS(machine.load(kernel_of("  call.uni missing;")),
+                       doctest::Contains("no function missing"), PtxError);
+  CHECK_THROWS_WITH_AS(machine.load(kernel_of("", ".func f() {\n  call.uni f;\n  ret;\n}\n") +
+                                    ".visible .entry other() {\n  call.uni f;\n  ret;\n}\n"),
+                       doctest::Contains("calls itself"), PtxError);
+}
+
 TEST_CASE("lanes that return are gone from what follows") {
   check_lanes(kernel_of(R"(
   setp.gt.u32 %p0, %t, 9;

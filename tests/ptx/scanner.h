@@ -23,6 +23,8 @@ class Scanner {
   bool accept(std::string_view text);  // takes the token if it is this one
   void expect(std::string_view text);
   void skip_line();  // to the first token of another line
+  size_t position() const { return at_; }
+  void go_to(size_t position) { at_ = position; }
   bool ended() const { return peek().text.empty(); }
   // Text of the source from one token to before another, blanks made one.
   std::string between(const Token& first, const Token& last) const;

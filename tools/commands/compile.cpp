@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "codegen/link/bake.h"
+#include "codegen/link/device_code.h"
 #include "codegen/link/disassembly.h"
 #include "codegen/link/emit.h"
 #include "ir/file.h"
@@ -162,6 +163,12 @@ void print_text(const nlohmann::json& made, std::string_view summary) {
   fmt::print("{} kernels for {}, {} of them from the cache, {:.2f} s\n", made["kernels"].get<int>(),
              made["target"].get<std::string>(), made["cached"].get<int>(),
              made["seconds"].get<double>());
+  if (made.contains("ptxas")) {
+    const std::string ptxas = made["ptxas"].get<std::string>();
+    fmt::print("device code: PTX{}\n",
+               ptxas.empty() ? "; without ptxas the driver compiles it when the library is opened"
+                             : ", and assembled by " + ptxas);
+  }
   const bool several = made["target"].get<std::string>().find(',') != std::string::npos;
   for (const nlohmann::json& entry : made["entries"]) {
     const std::string level = several ? " for " + entry["target"].get<std::string>() : "";
@@ -271,6 +278,8 @@ int compile_file(const CompileArguments& arguments) {
   stages.link = watch.lap();
   nlohmann::json made = json_of(kind, file, all.lap());
   if (!compiled.empty()) add_programs(made, compiled);
+  if (!kind.is_text() && find_target(compiled[0].program.target).is_cuda())
+    made["ptxas"] = find_ptxas().value_or("");
   if (arguments.profile) made["profile"] = compile_profile(compiled, stages);
   if (arguments.json)
     fmt::print("{}\n", made.dump(2));
