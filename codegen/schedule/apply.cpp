@@ -16,6 +16,7 @@ constexpr Row kCpuTemplates[] = {
     {"conv_winograd", conv_winograd},
     {"conv_winograd_weights", conv_winograd_weights},
     {"matmul", matmul},
+    {"matmul_deep", matmul_deep},
     {"matvec", matvec},
     {"pointwise", pointwise},
     {"reduction", reduction},

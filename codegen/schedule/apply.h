@@ -33,6 +33,7 @@ void conv_prologue(lower::Kernel& kernel, const Schedule& schedule);
 void conv_winograd(lower::Kernel& kernel, const Schedule& schedule);
 void conv_winograd_weights(lower::Kernel& kernel, const Schedule& schedule);
 void matmul(lower::Kernel& kernel, const Schedule& schedule);
+void matmul_deep(lower::Kernel& kernel, const Schedule& schedule);
 void matvec(lower::Kernel& kernel, const Schedule& schedule);
 void pointwise(lower::Kernel& kernel, const Schedule& schedule);
 void reduction(lower::Kernel& kernel, const Schedule& schedule);

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <optional>
 
+#include "codegen/schedule/caches.h"
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/matmul_view.h"
 #include "codegen/schedule/register_tile.h"
@@ -70,6 +72,20 @@ struct Tile {
   double cost = 1e30;
 };
 
+// Takes a tile of m rows by n vectors where it is better.
+void consider(Tile tile, const MatmulView& product, int64_t lanes, const Target& target,
+              Tile& best) {
+  TileStep step;
+  step.multiply_adds = static_cast<double>(tile.m * tile.n);
+  step.vectors = static_cast<double>(tile.n);
+  step.broadcasts = static_cast<double>(tile.m);
+  step.accumulators = static_cast<double>(tile.m * tile.n);
+  step.used = used_part(product.rows, tile.m) * used_part(product.columns, tile.n * lanes);
+  if (!fits_registers(target, step.accumulators, step.vectors, false)) return;
+  tile.cost = cost_of(step);
+  if (tile.cost < best.cost) best = tile;
+}
+
 // Tiles that divide the columns where vectors do: every tile is then whole.
 Tile choose_tile(const MatmulView& product, int64_t lanes, const Target& target) {
   const int64_t vectors = product.columns % lanes == 0 ? product.columns / lanes : 0;
@@ -77,18 +93,44 @@ Tile choose_tile(const MatmulView& product, int64_t lanes, const Target& target)
   for (int64_t m = 1; m <= std::min<int64_t>(product.rows, 28); ++m) {
     for (int64_t n = 1; n <= 8 && n * lanes <= product.columns; ++n) {
       if (vectors % n != 0) continue;
-      TileStep step;
-      step.multiply_adds = static_cast<double>(m * n);
-      step.vectors = static_cast<double>(n);
-      step.broadcasts = static_cast<double>(m);
-      step.accumulators = static_cast<double>(m * n);
-      step.used = used_part(product.rows, m) * used_part(product.columns, n * lanes);
-      if (!fits_registers(target, step.accumulators, step.vectors, false)) continue;
-      const Tile tile{m, n, cost_of(step)};
-      if (tile.cost < best.cost) best = tile;
+      consider({m, n}, product, lanes, target, best);
     }
   }
   return best;
+}
+
+// The left operand's columns are its rows in memory: a tile reads a few elements of each. Where all
+// of them leave the second-level cache, and the depth has a divisor of the size of a block, the sum
+// is cut into blocks.
+std::optional<Schedule> choose_deep(const MatmulView& product, const Node& node, bool parallel,
+                                    const Target& target) {
+  constexpr int64_t kLeastDepth = 96, kMostDepth = 400;
+  // A task's part of the result: both operands are read from afar once for it.
+  constexpr int64_t kTaskRows = 96, kTaskColumns = 192;
+  const int64_t lanes = product.lanes;
+  const int64_t bytes = product.depth * product.rows * 4;
+  if (!node.attributes.flag("transpose_a") || node.types[0].rank() != 2 ||
+      node.types[0].dtype != DType::f32 || bytes <= kCaches.second)
+    return std::nullopt;
+  const int64_t depth = divisors(product.depth, kMostDepth).back();
+  if (depth < kLeastDepth || product.depth == depth) return std::nullopt;
+  Tile best;
+  for (int64_t m : divisors(product.rows, 28)) {
+    for (int64_t n : divisors(product.columns / lanes, 8))
+      consider({m, n}, product, lanes, target, best);
+  }
+  const bool whole = product.columns % lanes == 0;
+  if (!whole || best.m * best.n * 2 < target.vector_registers) return std::nullopt;
+  const int64_t tiles_m = product.rows / best.m, tiles_n = product.columns / (best.n * lanes);
+  return Schedule{
+      "matmul_deep",
+      {{"tile_m", best.m},
+       {"tile_n", best.n},
+       {"lanes", lanes},
+       {"depth", depth},
+       {"task_rows", divisors(tiles_m, kTaskRows / best.m).back() * best.m},
+       {"task_columns", divisors(tiles_n, kTaskColumns / (best.n * lanes)).back() * best.n * lanes},
+       {"parallel", parallel}}};
 }
 
 // Few rows by a right operand whose depth is innermost: each of its rows is read once.
@@ -128,6 +170,9 @@ Schedule choose_matmul(const KernelView& kernel) {
   const bool columns_apart = !columns_innermost(kernel, *node);
   if (product.has_few_rows() && columns_apart && lies_by_depth(kernel, *node, product)) {
     return choose_matvec(product, flops, kernel.target);
+  }
+  if (!columns_apart) {
+    if (const auto deep = choose_deep(product, *node, parallel, kernel.target)) return *deep;
   }
   const int64_t lanes = lanes_within(product.lanes, product.columns);
   const Tile tile = choose_tile(product, lanes, kernel.target);

@@ -560,6 +560,13 @@ const Case kCases[] = {
        b.graph.add_output("y", matmul(b.input("a", {37, 65}), b.input("b", {65, 70})).value());
      },
      "matmul"},
+    {"matrix product, deep", "matmul",
+     [](Body& b) {
+       Tensor y = matmul(b.input("dy", {1576, 192}), b.input("x", {1576, 96}),
+                         {.transpose_a = true, .transpose_b = false});
+       b.graph.add_output("y", (b.input("w", {192, 96}) - y).value());
+     },
+     "matmul_deep"},
     {"matrix product, both transposed", "matmul",
      [](Body& b) {
        b.graph.add_output("y", matmul(b.input("a", {65, 37}), b.input("b", {70, 65}),
