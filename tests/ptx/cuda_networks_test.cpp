@@ -198,9 +198,11 @@ TEST_CASE("tensors of the device, a stream of the caller's, devices by index") {
   CHECK(argent_destroy(instance) == ARGENT_OK);
   CHECK(argent_close(network) == ARGENT_OK);
   rt::cuda_close(device);
-  CHECK(argent_open_device(&program->library(), 7, &error) == nullptr);
-  CHECK(std::string(error.message) ==
-        "device 7 asked for; there are " + std::to_string(devices) + ", from 0 on");
+  const auto beyond = static_cast<uint32_t>(devices);
+  CHECK(argent_open_device(&program->library(), beyond, &error) == nullptr);
+  CHECK(std::string(error.message) == "device " + std::to_string(devices) +
+                                          " asked for; there are " + std::to_string(devices) +
+                                          ", from 0 on");
 }
 
 TEST_CASE("a processor's library has no devices and no streams") {
