@@ -14,8 +14,9 @@
 namespace ag {
 
 struct CompileOptions {
-  // A level of codegen/target.h. A file may be for several, "x86-64-v3,x86-64-v4": the processor it
-  // runs on then gets the highest it has.
+  // A level of codegen/target.h: of processors, or "cuda-sm_80" of NVIDIA's devices, "cuda" the one
+  // here. A file may be for several of a kind, "x86-64-v3,x86-64-v4": the machine it runs on then
+  // gets the highest it has.
   std::string target = "host";
   std::vector<int64_t> batch = {};  // one entry point each: "forward_b8"; empty: as traced
   std::string name = {};            // of the library's functions; empty: from the file or model

@@ -41,17 +41,54 @@ size_t end_of_head(const std::string& ptx) {
 
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$'; }
 
-// "f" of ".func (.param .b64 r) f(" and of ".func f(", defined or declared.
-std::set<std::string> function_names(const std::string& body) {
+std::string_view last_word(std::string_view text) {
+  size_t end = text.size();
+  while (end > 0 && !is_word(text[end - 1])) --end;
+  size_t begin = end;
+  while (begin > 0 && is_word(text[begin - 1])) --begin;
+  return text.substr(begin, end - begin);
+}
+
+// "f" of ".func (.param .b64 r) f(…)", "t" of ".global .align 4 .b8 t[4] = {…}": the name that a
+// statement of a module gives; empty for a kernel, whose name is its own already.
+std::string_view name_given_by(std::string_view statement) {
+  if (statement.find(".entry") != statement.npos) return {};
+  const size_t function = statement.find(".func");
+  if (function == statement.npos)
+    return last_word(statement.substr(0, statement.find_first_of("[=")));
+  const size_t results = statement.find_first_not_of(" \t\n", function + 5);
+  const bool has_results = results != statement.npos && statement[results] == '(';
+  const size_t begin = has_results ? statement.find(')', results) + 1 : function + 5;
+  return last_word(statement.substr(0, statement.find('(', begin)));
+}
+
+std::string without_comments(const std::string& ptx) {
+  std::string text;
+  for (size_t at = 0; at < ptx.size(); ++at) {
+    if (ptx.compare(at, 2, "//") == 0) at = std::min(ptx.find('\n', at), ptx.size() - 1);
+    text += ptx[at];
+  }
+  return text;
+}
+
+// The end of the braces that begin at `open`.
+size_t behind_braces(const std::string& text, size_t open) {
+  int depth = 0;
+  for (size_t at = open; at < text.size(); ++at) {
+    depth += text[at] == '{' ? 1 : text[at] == '}' ? -1 : 0;
+    if (depth == 0) return at + 1;
+  }
+  internal_error("a kernel's PTX has a brace without an end");
+}
+
+// Functions and variables of a module, without its kernels.
+std::set<std::string> names_of_module(const std::string& ptx) {
+  const std::string text = without_comments(ptx);
   std::set<std::string> names;
-  for (size_t at = body.find(".func"); at != body.npos; at = body.find(".func", at + 1)) {
-    size_t begin = body.find_first_not_of(" \t\n", at + 5);
-    if (begin != body.npos && body[begin] == '(')
-      begin = body.find_first_not_of(" \t\n", body.find(')', begin) + 1);
-    size_t end = begin;
-    while (end < body.size() && is_word(body[end])) ++end;
-    if (end == begin) internal_error("a kernel's PTX has a function without a name");
-    names.insert(body.substr(begin, end - begin));
+  for (size_t begin = 0, end; (end = text.find_first_of(";{", begin)) != text.npos; begin = end) {
+    const std::string_view statement = std::string_view(text).substr(begin, end - begin);
+    if (const std::string_view name = name_given_by(statement); !name.empty()) names.emplace(name);
+    end = text[end] == '{' ? behind_braces(text, end) : end + 1;
   }
   return names;
 }
@@ -107,7 +144,7 @@ std::string ptx_head(const plan::Program& program) {
 
 std::string ptx_body(const std::string& symbol, const plan::DeviceKernel& kernel) {
   std::string body = kernel.ptx.substr(end_of_head(kernel.ptx));
-  for (const std::string& name : function_names(body)) rename(body, name, symbol + name);
+  for (const std::string& name : names_of_module(body)) rename(body, name, symbol + name);
   return body;
 }
 

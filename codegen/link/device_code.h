@@ -10,8 +10,8 @@ namespace ag {
 
 // What a module begins with: the highest version and target that a kernel of the program asks for.
 std::string ptx_head(const plan::Program& program);
-// A kernel's PTX behind its head. Functions that it calls, as LLVM leaves some of libdevice's, are
-// named after it: another kernel may define the same.
+// A kernel's PTX behind its head. Functions that it calls, as LLVM leaves some of libdevice's, and
+// variables of the module are named after it: another kernel may define the same.
 std::string ptx_body(const std::string& symbol, const plan::DeviceKernel& kernel);
 // The program's kernels as one module.
 std::string ptx_module(const plan::Program& program);

@@ -89,9 +89,14 @@ class CudaCommands(unittest.TestCase):
     def test_a_library_of_two_levels(self):
         self.argent("compile", "lenet5", "--seed", 3, "--target", "cuda-sm_80,cuda-sm_90", "-o",
                     "net.so")
+        self.argent("run", "lenet5", "--seed", 3, "-i", self.image, "-o", "y.npy")
+        wanted = values_of(self.folder / "y.npy")
         for capability, level in ((86, "cuda-sm_80"), (90, "cuda-sm_90"), (120, "cuda-sm_90")):
-            result = self.json("bench", "net.so", "--runs", 1, fake=f"capability={capability}")
+            fake = f"capability={capability}"
+            result = self.json("bench", "net.so", "--runs", 1, fake=fake)
             self.assertEqual(result["target"], level)
+            self.argent("run", "net.so", "-i", self.image, "-o", "y.npy", fake=fake)
+            self.assert_alike(values_of(self.folder / "y.npy"), wanted)
         needed = subprocess.run(["readelf", "-d", self.folder / "net.so"], capture_output=True,
                                 text=True).stdout
         self.assertIn("libc.so.6", needed)

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "codegen/link/device_code.h"
 #include "deploy/compile.h"
 #include "frontend/init/draw.h"
 #include "frontend/layers.h"
@@ -197,9 +198,11 @@ TEST_CASE("tensors of the device, a stream of the caller's, devices by index") {
   CHECK(argent_destroy(instance) == ARGENT_OK);
   CHECK(argent_close(network) == ARGENT_OK);
   rt::cuda_close(device);
-  CHECK(argent_open_device(&program->library(), 7, &error) == nullptr);
-  CHECK(std::string(error.message) ==
-        "device 7 asked for; there are " + std::to_string(devices) + ", from 0 on");
+  const auto beyond = static_cast<uint32_t>(devices);
+  CHECK(argent_open_device(&program->library(), beyond, &error) == nullptr);
+  CHECK(std::string(error.message) == "device " + std::to_string(devices) +
+                                          " asked for; there are " + std::to_string(devices) +
+                                          ", from 0 on");
 }
 
 TEST_CASE("a processor's library has no devices and no streams") {
@@ -235,6 +238,34 @@ TEST_CASE("values that are given back and kept, and outputs that are inputs") {
     for (const char* name : {"a", "b"})
       check_alike(device.instance().get(name), processor.instance().get(name), 0);
   }
+}
+
+TEST_CASE("kernels with functions and variables of one name are one module") {
+  const auto kernel_of = [](const std::string& name) {
+    return std::make_shared<const plan::DeviceKernel>(plan::DeviceKernel{
+        "//\n.version 7.0\n.target sm_80\n.address_size 64\n\n"
+        "// not.func (x) f(\n.func (.param .b32 r) f(.param .b32 f_0);\n"
+        ".extern .shared .align 16 .b8 panel[];\n"
+        ".global .align 4 .b8 table[4] = {1, 2, 3, 4};\n"
+        ".func (.param .b32 r) f(\n  .param .b32 f_0)\n{\n  { st.param.b32 [r], 1; }\n  ret;\n}\n"
+        ".visible .entry " +
+            name +
+            "() {\n  mov.u64 %rd1, table;\n"
+            "  call.uni (r), f, (x); // f, panel\n  mov.u64 %rd1, panel;\n}\n",
+        {},
+        {}});
+  };
+  plan::Program program;
+  program.device_kernels = {{"a", kernel_of("a")}, {"b", kernel_of("b")}};
+  const std::string text = ptx_module(program);
+  for (const char* part :
+       {".func (.param .b32 r) af(", ".b8 bpanel[];", "mov.u64 %rd1, btable;", "(r), bf, (x);",
+        ".entry a()", "mov.u64 %rd1, apanel;", ".param .b32 f_0)"}) {
+    CAPTURE(std::string(part));
+    CHECK(text.find(part) != std::string::npos);
+  }
+  CHECK(text.find(" f(") == std::string::npos);
+  CHECK(text.find(".version") == text.rfind(".version"));
 }
 
 TEST_CASE("what no device launches is said when a program is linked") {
