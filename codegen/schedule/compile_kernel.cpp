@@ -1,4 +1,5 @@
-// A kernel request through lowering, schedule and Halide's code generator.
+// A kernel request through lowering, schedule and Halide's code generator, or to codegen/nvptx
+// where its schedule is one of our own.
 
 #include <fmt/format.h>
 
@@ -6,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "codegen/nvptx/compile.h"
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/half_vectors.h"
 #include "codegen/schedule/cpu/lane_loads.h"
@@ -105,6 +107,8 @@ KernelResult compile(const KernelRequest& request) {
 }  // namespace
 
 KernelResult compile_kernel(const KernelRequest& request) {
+  if (nvptx::has_template(Schedule::parse(request.schedule).name))
+    return nvptx::compile_kernel(request);
   try {
     return compile(request);
   } catch (const Halide::Error& error) {  // no std::exception

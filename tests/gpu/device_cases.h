@@ -8,7 +8,7 @@ namespace ag {
 
 struct DeviceCase {
   OpCase row;
-  std::string reaches;  // part of a schedule's text that one of its kernels must have
+  std::string reaches;  // part of a schedule of Halide's that one of its kernels must have
 };
 
 std::vector<DeviceCase> device_cases();

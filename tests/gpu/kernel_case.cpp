@@ -3,8 +3,10 @@
 #include <set>
 
 #include "codegen/compile.h"
+#include "codegen/nvptx/compile.h"
 #include "codegen/plan/buffer_form.h"
 #include "codegen/plan/kernel_request.h"
+#include "codegen/schedule/cuda/choose.h"
 #include "ir/ops/kernel.h"
 #include "ir/parse.h"
 
@@ -74,6 +76,17 @@ std::vector<KernelCase> kernel_cases(const OpCase& row, DType dtype, const Targe
       cases.push_back(kernel_case(row.name(), graph, i, values, target));
   }
   return cases;
+}
+
+void use_halide_schedule(KernelCase& test) {
+  const KernelRequest& request = test.request;
+  const Graph body = parse(request.text, "body.ag");
+  for (const Schedule& schedule : cuda_candidates({body, test.kernel_class, request.operands,
+                                                   request.results, find_target(request.target)})) {
+    if (nvptx::has_template(schedule.name)) continue;
+    test.request.schedule = schedule.text();
+    return;
+  }
 }
 
 std::string kind_of(const KernelCase& test) {

@@ -21,6 +21,10 @@ KernelCase kernel_case(const std::string& row, const Graph& graph, int i,
 // Those of the row and its gradient that have elements.
 std::vector<KernelCase> kernel_cases(const OpCase& row, DType dtype, const Target& target);
 
+// The same kernel with the best of Halide's schedules, where the choice is a template of our own
+// (codegen/nvptx), which exists as PTX alone.
+void use_halide_schedule(KernelCase& test);
+
 // What a test of one kernel covers: template, class, and ops of the body.
 std::string kind_of(const KernelCase& test);
 

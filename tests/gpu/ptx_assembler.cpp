@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -37,8 +38,9 @@ std::optional<std::string> find_ptxas() {
 
 std::vector<PtxReport> assemble_ptx(const std::string& ptxas, const std::string& ptx,
                                     const std::string& device) {
+  static std::atomic<int> count = 0;  // several may run at once
   const std::string base =
-      (fs::temp_directory_path() / fmt::format("argent_ptx_{}", getpid())).string();
+      (fs::temp_directory_path() / fmt::format("argent_ptx_{}_{}", getpid(), count++)).string();
   write_file(base + ".ptx", ptx);
   const std::string command =
       fmt::format("{} -v -arch={} {}.ptx -o /dev/null > {}.txt 2>&1", ptxas, device, base, base);

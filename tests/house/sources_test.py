@@ -26,7 +26,7 @@ MAY_INCLUDE = {
 CONFINED = [
     (r"Halide", ["codegen/lower/", "codegen/schedule/", "codegen/kernel/", "tests/gpu/",
                  "tests/ptx/ptx_halide"]),
-    (r"(llvm|llvm-c|lld)/", ["codegen/link/"]),
+    (r"(llvm|llvm-c|lld)/", ["codegen/link/", "codegen/nvptx/"]),
     (r"(google/protobuf|onnx)/", ["frontend/onnx/"]),
     (r"pybind11/", ["python/"]),
     (r"(cuda|cudnn|cublas)\w*\.h", ["runtime/cuda", "tests/ptx/cuda_declarations"]),

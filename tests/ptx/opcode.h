@@ -13,6 +13,7 @@ enum class Unit : uint8_t {
   load,
   store,
   atomic,
+  copy,  // from global to shared memory, while the thread goes on
   branch,
   exit,
   barrier,  // of the block or of the warp

@@ -4,6 +4,7 @@
 #include <bit>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "tests/ptx/opcode.h"
 #include "tests/ptx/parser.h"
@@ -197,10 +198,14 @@ class InstructionParser {
     return std::bit_cast<uint32_t>(static_cast<float>(number));
   }
 
-  // [%rd1], [%rd1+8], [%rd1+-8], [name]
+  // [%rd1], [%rd1+8], [%rd1+-8], [name]. The second one is where a copy reads.
   void address() {
-    at_.address = value();
-    if (scanner_.accept("+")) at_.offset = static_cast<int64_t>(parse_integer(scanner_));
+    const bool second = std::exchange(has_address_, true);
+    Operand& base = second ? at_.from : at_.address;
+    int64_t& offset = second ? at_.from_offset : at_.offset;
+    if (second && at_.opcode->unit != Unit::copy) scanner_.fail("a second address");
+    base = value();
+    if (scanner_.accept("+")) offset = static_cast<int64_t>(parse_integer(scanner_));
     scanner_.expect("]");
   }
 
@@ -221,6 +226,7 @@ class InstructionParser {
     const bool any_number = opcode.name == "mov" || opcode.unit == Unit::store;
     const bool combines = opcode.name.starts_with("set") && at_.sources.size() == 3;
     const bool pair = opcode.name == "cvt" && bits_of(at_.type) == 32 && at_.sources.size() == 2;
+    if (opcode.unit == Unit::copy) return check_copy();
     const size_t due = opcode.sources + (at_["cas"_m] ? 1 : 0);
     if (!any_number && !combines && !pair && at_.sources.size() != due) {
       fail(fmt::format("{} operands where {} are due", at_.sources.size(), due));
@@ -235,6 +241,26 @@ class InstructionParser {
     if (!at_.evaluate) fail("not for this type");
   }
 
+  // cp.async.ca.shared.global [to], [from], 4, %bytes; cp.async.commit_group; …wait_group 1;
+  // …wait_all
+  void check_copy() {
+    if (!at_["async"_m]) fail("a copy that is not async");
+    const size_t operands = at_.sources.size();
+    if (at_["commit_group"_m] || at_["wait_all"_m]) {
+      if (operands != 0) fail("operands where none is due");
+    } else if (at_["wait_group"_m]) {
+      if (operands != 1 || at_.sources[0].kind != Operand::Kind::immediate)
+        fail("wants a number of groups");
+    } else {
+      const bool sized =
+          (operands == 1 || operands == 2) && at_.sources[0].kind == Operand::Kind::immediate;
+      const Bits bytes = sized ? at_.sources[0].value : 0;
+      const bool small = bytes == 4 || bytes == 8;
+      if (!at_["shared"_m] || !at_["global"_m] || (!(small && at_["ca"_m]) && bytes != 16))
+        fail("copies 4, 8 or 16 bytes from global to shared memory");
+    }
+  }
+
   [[noreturn]] void fail(std::string_view what) const {
     throw PtxError(
         fmt::format("PTX line {}: unknown instruction: {} in '{}'", at_.line, what, at_.text));
@@ -244,6 +270,7 @@ class InstructionParser {
   const Scope& scope_;
   std::vector<std::string>& labels_;
   Instruction at_;
+  bool has_address_ = false;
 };
 
 }  // namespace

@@ -50,7 +50,9 @@ inline constexpr std::string_view kModifiers[] = {
     "wb", "wt", "gl", "to",
     // what atomics, shuffles and votes do
     "add", "exch", "cas", "min", "max", "inc", "dec", "idx", "up", "down", "bfly", "all", "any",
-    "uni", "ballot", "sync", "warp", "aligned"};
+    "uni", "ballot", "sync", "warp", "aligned",
+    // copies that run while the thread goes on
+    "async", "commit_group", "wait_group", "wait_all"};
 
 consteval size_t operator""_m(const char* name, size_t length) {
   for (size_t i = 0; i < std::size(kModifiers); ++i) {
@@ -102,7 +104,9 @@ struct Instruction {
   std::vector<Operand> sources;
   Operand address;     // of loads, stores and atomics
   int64_t offset = 0;  // added to it
-  int guard = -1;      // the predicate of @%p
+  Operand from;        // of copies: the second address
+  int64_t from_offset = 0;
+  int guard = -1;  // the predicate of @%p
   bool guard_negated = false;
   std::vector<uint32_t> targets;  // of branches
   uint32_t reconverge = 0;        // where lanes that part here meet again

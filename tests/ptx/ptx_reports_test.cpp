@@ -137,6 +137,37 @@ TEST_CASE("races in shared memory") {
               "  atom.shared.add.u32 %r0, [0], 1; ld.shared.b32 %r0, [0];");
 }
 
+TEST_CASE("copies that run while the thread goes on") {
+  const auto copied = [](std::string_view wait, std::string_view behind) {
+    return fmt::format(
+        "  st.global.b32 [%a], %t; cp.async.ca.shared.global [%s], [%a], 4; cp.async.commit_group;"
+        "  {} xor.b32 %r0, %t, {} mul.wide.u32 %d0, %r0, 4; ld.shared.b32 %r1, [%d0];",
+        wait, behind);
+  };
+  const std::string_view done = "cp.async.wait_group 0;";
+  check_right(copied(done, "0;"));  // its own copy needs a wait alone,
+  check_right(copied(done, "32; bar.sync 0;"));
+  check_wrong(Fault::uninitialised_read, copied("", "0;"));
+  check_wrong(Fault::uninitialised_read, copied("cp.async.wait_group 1;", "0;"));
+  CHECK(run(copied(done, "1;")).has(Fault::shared_race));  // another's a barrier, too.
+  // A wait behind the barrier is too late for others.
+  CHECK(run(copied("bar.sync 0;", "1; cp.async.wait_all;")).has(Fault::shared_race));
+  // What others still read must not be overwritten, not even by a copy that is waited for later.
+  check_wrong(Fault::shared_race,
+              "  st.shared.b32 [%s], %t; st.global.b32 [%a], %t; bar.sync 0;"
+              "  xor.b32 %r0, %t, 1; mul.wide.u32 %d0, %r0, 4; ld.shared.b32 %r1, [%d0];"
+              "  cp.async.ca.shared.global [%s], [%a], 4; bar.sync 0; cp.async.wait_all;");
+  // Bytes that are not read are zero, and their address may be anything.
+  check_right(
+      "  cp.async.ca.shared.global [%s], [%out+4096], 4, 0; cp.async.wait_all;"
+      "  ld.shared.b32 %r0, [%s]; st.global.b32 [%a], %r0;");
+  check_wrong(Fault::out_of_bounds, "  cp.async.ca.shared.global [%s], [%out+4096], 4;");
+  CHECK(run("  cp.async.cg.shared.global [%s], [%out], 16;", 2).has(Fault::misaligned));
+  CHECK_THROWS_AS(run("  cp.async.cg.shared.global [%s], [%a], 4;"), PtxError);
+  CHECK_THROWS_AS(run("  cp.async.ca.shared.global [%s], [%a], 3;"), PtxError);
+  CHECK_THROWS_AS(run("  cp.async.wait_group %r0;"), PtxError);
+}
+
 TEST_CASE("races in global memory") {
   check_right("  st.global.b32 [%a], %t;");
   check_right("  st.global.b32 [%out], 7;", 64, 2);  // twice the same

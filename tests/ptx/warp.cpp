@@ -63,6 +63,7 @@ void Warp::execute(const Instruction& at, Lanes lanes) {
     case Unit::load: return at.space == Space::param ? load_parameter(at, lanes) : load(at, lanes);
     case Unit::store: return store(at, lanes);
     case Unit::atomic: return atomic(at, lanes);
+    case Unit::copy: return copy(at, lanes);
     case Unit::exit: return leave(lanes);
     case Unit::barrier: return barrier(at, lanes);
     case Unit::shuffle: return shuffle(at, lanes);

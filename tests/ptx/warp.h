@@ -17,6 +17,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 
 #include "tests/ptx/block.h"
 
@@ -62,18 +63,40 @@ class Warp {
     Region* region;  // null: out of bounds, and reported
     uint64_t offset;
   };
-  Place locate(const Instruction& at, int lane, size_t bytes);
-  Region* region_of(const Instruction& at, int lane, Address address, size_t bytes,
-                    uint64_t* offset);
+  Place locate(const Instruction& at, int lane, size_t bytes) {
+    return locate(at, lane, bytes, at.address, at.offset, at.space);
+  }
+  Place locate(const Instruction& at, int lane, size_t bytes, const Operand& base, int64_t offset,
+               Space space);
+  Region* region_of(Space space, int lane, Address address, size_t bytes, uint64_t* offset);
   void load(const Instruction& at, Lanes lanes);
   void load_parameter(const Instruction& at, Lanes lanes);
   void store(const Instruction& at, Lanes lanes);
   void atomic(const Instruction& at, Lanes lanes);
   Bits read_memory(const Instruction& at, int lane, const Place& place, size_t bytes);
+  // A write that changes something, for the history of its bytes.
+  void put_down_write(const Instruction& at, int lane, const Place& place, size_t bytes,
+                      bool changes = true);
   void write_memory(const Instruction& at, int lane, const Place& place, size_t bytes, Bits value);
   void check_written(const Instruction& at, int lane, const Place& place, size_t bytes);
   void check_race(const Instruction& at, int lane, const Access* other, const Place& place);
   Access access(const Instruction& at, int lane) const;
+
+  // warp_copy.cpp
+  struct Copy {
+    Place to;
+    size_t bytes;
+    std::array<uint8_t, 16> data;
+  };
+  // A lane's copies under way: the group that is not committed yet, and those that are, oldest
+  // first.
+  struct Copies {
+    std::vector<Copy> open;
+    std::deque<std::vector<Copy>> groups;
+  };
+  void copy(const Instruction& at, Lanes lanes);
+  void start_copy(const Instruction& at, int lane);
+  void finish_copies(const Instruction& at, int lane, const std::vector<Copy>& copies);
 
   // warp_exchange.cpp
   void shuffle(const Instruction& at, Lanes lanes);
@@ -98,6 +121,7 @@ class Warp {
   std::vector<Lanes> defined_;
   std::array<bool, kLanes> carry_{};
   std::vector<std::unique_ptr<Region>> local_;  // of each lane
+  std::array<Copies, kLanes> copies_;
   std::vector<Path> paths_;
   const Instruction* barrier_ = nullptr;
   uint32_t phase_ = 1;  // counts bar.warp.sync

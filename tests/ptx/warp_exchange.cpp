@@ -140,6 +140,7 @@ constexpr Opcode kOpcodes[] = {
      1},
     {"red", Unit::atomic,
      "global shared relaxed release gpu cta sys add min max inc dec and or xor", 1},
+    {"cp", Unit::copy, "async ca cg shared global commit_group wait_group wait_all"},
     {"bra", Unit::branch, "uni"},
     {"ret", Unit::exit, "uni"},
     {"exit", Unit::exit, ""},

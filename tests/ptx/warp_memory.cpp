@@ -49,23 +49,23 @@ Access Warp::access(const Instruction& at, int lane) const {
           block_.phase(),         phase_,          has_order(at)};
 }
 
-Region* Warp::region_of(const Instruction& at, int lane, Address address, size_t bytes,
-                        uint64_t* offset) {
+Region* Warp::region_of(Space space, int lane, Address address, size_t bytes, uint64_t* offset) {
   *offset = address;
-  const Space space = resolve(at.space, offset);
+  space = resolve(space, offset);
   if (space == Space::global) return block_.launch().global.find(address, bytes, offset);
   Region& region = space == Space::shared ? block_.shared() : *local_[static_cast<size_t>(lane)];
   return region.holds(*offset, bytes) ? &region : nullptr;
 }
 
-Warp::Place Warp::locate(const Instruction& at, int lane, size_t bytes) {
-  need(at, at.address, Lanes{1} << lane, "address");
-  const Address address = read(at.address, lane) + static_cast<Bits>(at.offset);
+Warp::Place Warp::locate(const Instruction& at, int lane, size_t bytes, const Operand& base,
+                         int64_t offset, Space space) {
+  need(at, base, Lanes{1} << lane, "address");
+  const Address address = read(base, lane) + static_cast<Bits>(offset);
   Place place{};
-  place.region = region_of(at, lane, address, bytes, &place.offset);
+  place.region = region_of(space, lane, address, bytes, &place.offset);
   if (!place.region) {
     report(Fault::out_of_bounds, at, lane,
-           fmt::format("{} bytes of {} memory at {:#x}", bytes, name_of(at.space), address));
+           fmt::format("{} bytes of {} memory at {:#x}", bytes, name_of(space), address));
   } else if (address % bytes != 0) {
     report(Fault::misaligned, at, lane, fmt::format("{} bytes at {:#x}", bytes, address));
   }
@@ -100,21 +100,25 @@ Bits Warp::read_memory(const Instruction& at, int lane, const Place& place, size
   return value;
 }
 
+void Warp::put_down_write(const Instruction& at, int lane, const Place& place, size_t bytes,
+                          bool changes) {
+  Access other{};
+  for (size_t i = 0; i < bytes; ++i) {
+    const Access* found = place.region->history.write(place.offset + i, access(at, lane), changes);
+    if (found) other = *found;
+  }
+  if (other.launch != 0) check_race(at, lane, &other, place);
+}
+
 // In global memory, writing what is there already counts as no change: schedules whose last tile is
 // shifted inwards compute some elements twice.
 void Warp::write_memory(const Instruction& at, int lane, const Place& place, size_t bytes,
                         Bits value) {
-  uint8_t* data = place.region->data.data() + place.offset;
+  const uint8_t* data = place.region->data.data() + place.offset;
   const bool shared = place.region == &block_.shared();
   const bool changes = shared || std::memcmp(data, &value, bytes) != 0;
-  Access other{};
-  for (size_t i = 0; i < bytes; ++i) {
-    place.region->written[place.offset + i] = 1;
-    const Access* found = place.region->history.write(place.offset + i, access(at, lane), changes);
-    if (found) other = *found;
-  }
-  std::memcpy(data, &value, bytes);
-  if (other.launch != 0) check_race(at, lane, &other, place);
+  put_down_write(at, lane, place, bytes, changes);
+  place.region->fill(&value, place.offset, bytes);
 }
 
 void Warp::load_parameter(const Instruction& at, Lanes lanes) {

@@ -49,15 +49,20 @@ Schedule choose_winograd(const KernelView& kernel) {
 
 struct Choice {
   std::string_view kernel_class;
-  Schedule (*choose)(const KernelView&);
+  std::vector<Schedule> (*choose)(const KernelView&);
 };
 
+template <Schedule (*choose)(const KernelView&)>
+std::vector<Schedule> one(const KernelView& kernel) {
+  return {choose(kernel)};
+}
+
 constexpr Choice kChoices[] = {
-    {"conv", choose_cuda_contraction}, {"matmul", choose_cuda_contraction},
-    {"pointwise", choose_pointwise},   {"window", choose_pointwise},
-    {"gather", choose_pointwise},      {"concat", choose_pointwise},
-    {"slice", choose_pointwise},       {"reduction", choose_cuda_reduction},
-    {"winograd", choose_winograd},     {"winograd_weights", choose_winograd},
+    {"conv", choose_cuda_contraction},    {"matmul", choose_cuda_contraction},
+    {"pointwise", one<choose_pointwise>}, {"window", one<choose_pointwise>},
+    {"gather", one<choose_pointwise>},    {"concat", one<choose_pointwise>},
+    {"slice", one<choose_pointwise>},     {"reduction", one<choose_cuda_reduction>},
+    {"winograd", one<choose_winograd>},   {"winograd_weights", one<choose_winograd>},
 };
 
 }  // namespace
@@ -84,11 +89,13 @@ bool has_reductions(const Graph& body) {
   return false;
 }
 
-Schedule choose_cuda_schedule(const KernelView& kernel) {
+std::vector<Schedule> cuda_candidates(const KernelView& kernel) {
   for (const Choice& choice : kChoices) {
     if (choice.kernel_class == kernel.kernel_class) return choice.choose(kernel);
   }
-  return choose_cuda_reduction(kernel);
+  return {choose_cuda_reduction(kernel)};
 }
+
+Schedule choose_cuda_schedule(const KernelView& kernel) { return cuda_candidates(kernel)[0]; }
 
 }  // namespace ag

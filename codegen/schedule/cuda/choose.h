@@ -6,9 +6,11 @@
 namespace ag {
 
 Schedule choose_cuda_schedule(const KernelView& kernel);
+// Every schedule that suits the kernel, the choice first.
+std::vector<Schedule> cuda_candidates(const KernelView& kernel);
 
 // The parts of the choice, by what a kernel is built around.
-Schedule choose_cuda_contraction(const KernelView& kernel);
+std::vector<Schedule> choose_cuda_contraction(const KernelView& kernel);
 Schedule choose_cuda_reduction(const KernelView& kernel);
 
 // Threads of a block for so many independent elements.

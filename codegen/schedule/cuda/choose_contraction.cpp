@@ -2,6 +2,7 @@
 
 #include "codegen/schedule/conv_view.h"
 #include "codegen/schedule/cuda/choose.h"
+#include "codegen/schedule/cuda/gemm.h"
 #include "codegen/schedule/cuda/rules.h"
 #include "codegen/schedule/register_tile.h"
 #include "ir/ops/contract.h"
@@ -150,9 +151,8 @@ Schedule choose_matvec(const KernelView& kernel, const Node& node, const View& v
            {"element_threads", threads_for(kernel.results[0].type.count())}}};
 }
 
-}  // namespace
-
-Schedule choose_cuda_contraction(const KernelView& kernel) {
+// Halide's: products of few rows, tiles of threads, and what takes anything.
+Schedule choose_cached(const KernelView& kernel) {
   constexpr int64_t kFewRows = 4;
   const Node* node = find_contraction(kernel.body);
   const bool fits = node && shares_positions(kernel, *node) && !has_reductions(kernel.body);
@@ -164,6 +164,17 @@ Schedule choose_cuda_contraction(const KernelView& kernel) {
   const int64_t rows = element_count(result) / result.back();
   if (rows <= kFewRows && view.depth > 1) return choose_matvec(kernel, *node, view);
   return tiled(*node, view);
+}
+
+}  // namespace
+
+std::vector<Schedule> choose_cuda_contraction(const KernelView& kernel) {
+  std::vector<Schedule> candidates;
+  if (const auto view = GemmView::of(kernel.body, kernel.operands, kernel.results)) {
+    if (const auto tile = choose_gemm_tile(*view)) candidates.push_back(tile->schedule());
+  }
+  candidates.push_back(choose_cached(kernel));
+  return candidates;
 }
 
 }  // namespace ag

@@ -1,0 +1,94 @@
+#include "codegen/nvptx/gemm_panels.h"
+
+namespace ag::nvptx {
+
+using llvm::Value;
+
+std::vector<bool> GemmProblem::exclusive() const {
+  std::vector<bool> all(static_cast<size_t>(parameters()) + (tile.parts > 1 ? 1 : 0), true);
+  for (size_t i = 0; i < request.in_place.size(); ++i) {
+    if (request.in_place[i] < 0) continue;
+    all[request.in_place[i]] = false;
+    all[request.operands.size() + i] = false;
+  }
+  return all;
+}
+
+GemmPanels::GemmPanels(DeviceKernel& kernel, const GemmProblem& problem, Side side, Value* first,
+                       const AddressPart& batch)
+    : kernel_(kernel),
+      problem_(problem),
+      side_(std::move(side)),
+      batch_(batch),
+      memory_(kernel.shared_array(problem.request.symbol + side_.name,
+                                  problem.tile.stages * panel_elements())) {
+  share_out();
+  const int64_t extent = problem.view.extent(side_.index);
+  for (Value* local : across_) {
+    Value* number = kernel.at.CreateAdd(first, local);
+    Value* exists = extent % side_.width == 0
+                        ? nullptr
+                        : kernel.at.CreateICmpULT(number, kernel.number(extent));
+    const DigitValues digits = digits_of(kernel, problem.view, side_.index, number);
+    lines_.push_back({local, part_of(kernel, side_.access, digits), exists});
+  }
+}
+
+// Neighbouring threads copy neighbours along one side of the panel: its fast one.
+void GemmPanels::share_out() {
+  llvm::IRBuilder<>& at = kernel_.at;
+  const int64_t threads = problem_.tile.threads(), depth = problem_.tile.depth;
+  const int64_t fast_extent = side_.by_depth ? depth : side_.width;
+  const int64_t slow_extent = side_.by_depth ? side_.width : depth;
+  auto& fast = side_.by_depth ? deep_ : across_;
+  auto& slow = side_.by_depth ? across_ : deep_;
+  Value* thread = kernel_.thread();
+  if (threads < fast_extent) {
+    for (int64_t i = 0; i < fast_extent; i += threads)
+      fast.push_back(at.CreateAdd(thread, kernel_.number(i)));
+    for (int64_t i = 0; i < slow_extent; ++i) slow.push_back(kernel_.number(i));
+    return;
+  }
+  fast.push_back(at.CreateURem(thread, kernel_.number(fast_extent)));
+  Value* row = at.CreateUDiv(thread, kernel_.number(fast_extent));
+  for (int64_t i = 0; i < slow_extent; i += threads / fast_extent)
+    slow.push_back(at.CreateAdd(row, kernel_.number(i)));
+}
+
+void GemmPanels::copy(Value* panel, Value* slot, Value* end) {
+  llvm::IRBuilder<>& at = kernel_.at;
+  Value* source = kernel_.parameter(side_.access.parameter);
+  Value* base = at.CreateMul(slot, kernel_.number(panel_elements()));
+  Value* first = at.CreateMul(panel, kernel_.number(problem_.tile.depth));
+  for (Value* local : deep_) {
+    Value* step = at.CreateAdd(first, local);
+    Value* in_depth = at.CreateICmpULT(step, end);
+    const DigitValues digits = digits_of(kernel_, problem_.view, GemmIndex::depth, step);
+    const AddressPart deep = part_of(kernel_, side_.access, digits);
+    Value* row = at.CreateAdd(base, at.CreateMul(local, kernel_.number(side_.pitch)));
+    for (const Line& line : lines_) {
+      const ElementPlace place = place_of(kernel_, side_.access, {&batch_, &line.part, &deep});
+      Value* exists = kernel_.both(kernel_.both(in_depth, line.exists), place.exists);
+      Value* offset = at.CreateSelect(exists, place.offset, kernel_.number(0));
+      kernel_.copy_async(kernel_.element(memory_, at.CreateAdd(row, line.local)),
+                         kernel_.element(source, offset), exists);
+    }
+  }
+}
+
+std::vector<Value*> GemmPanels::read(Value* slot, int64_t step, Value* first, int64_t groups,
+                                     int64_t apart) {
+  llvm::IRBuilder<>& at = kernel_.at;
+  llvm::Type* four = llvm::FixedVectorType::get(at.getFloatTy(), kGroup);
+  Value* base = at.CreateAdd(at.CreateMul(slot, kernel_.number(panel_elements())), first);
+  std::vector<Value*> values;
+  for (int64_t g = 0; g < groups; ++g) {
+    Value* index = at.CreateAdd(base, kernel_.number(step * side_.pitch + g * apart));
+    Value* group = at.CreateAlignedLoad(four, kernel_.element(memory_, index), llvm::Align(16));
+    for (int64_t i = 0; i < kGroup; ++i)
+      values.push_back(at.CreateExtractElement(group, static_cast<uint64_t>(i)));
+  }
+  return values;
+}
+
+}  // namespace ag::nvptx

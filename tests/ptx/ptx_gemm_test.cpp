@@ -1,0 +1,238 @@
+// The matrix product of our own (codegen/nvptx/gemm.cpp) in the PTX machine: products and
+// convolutions of every kind, with their gradients and with what is elementwise behind them, in
+// tiles of every shape, equal the interpreter of the IR, and nothing is reported; and the reports
+// come where a barrier or a wait is taken out.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "codegen/nvptx/compile.h"
+#include "codegen/schedule/cuda/gemm.h"
+#include "ir/ops/activation.h"
+#include "ir/ops/contract.h"
+#include "ir/ops/conv.h"
+#include "ir/ops/pointwise.h"
+#include "ir/ops/view.h"
+#include "ir/parse.h"
+#include "tests/check_close.h"
+#include "tests/gpu/ptx_assembler.h"
+#include "tests/ptx/kernel_device.h"
+
+using namespace ag;
+
+namespace {
+
+using Build = std::function<void(CaseBuilder&)>;
+
+OpCase row_of(const std::string& label, Build build) {
+  return {"gemm", label, {DType::f32}, std::move(build)};
+}
+
+Tensor operand(CaseBuilder& b, const Shape& shape) { return b.operand(shape, -0.5, 0.5); }
+
+OpCase product(const std::string& label, const Shape& a, const Shape& b_shape,
+               const MatmulOptions& options = {}) {
+  return row_of(label, [=](CaseBuilder& b) {
+    b.result(matmul(operand(b, a), operand(b, b_shape), options));
+  });
+}
+
+OpCase convolution(const std::string& label, const Shape& lhs, const Shape& rhs,
+                   const ConvOptions& options = {}) {
+  return row_of(label,
+                [=](CaseBuilder& b) { b.result(conv(operand(b, lhs), operand(b, rhs), options)); });
+}
+
+// Sizes that no tile divides, but for one; every operand lies both ways; all kinds of windows.
+std::vector<OpCase> rows() {
+  std::vector<OpCase> all = {
+      product("product", {70, 45}, {45, 50}),
+      product("whole_tiles", {64, 32}, {32, 128}),
+      product("transposed_a", {21, 66}, {21, 37}, {.transpose_a = true}),
+      product("transposed_b", {33, 19}, {65, 19}, {.transpose_b = true}),
+      product("batch", {2, 3, 10, 17}, {2, 3, 17, 9}),
+      product("tiny", {5, 3}, {3, 7}),
+      convolution("1x1", {2, 20, 7, 9}, {33, 20, 1, 1}),
+      convolution("3x3", {2, 5, 9, 10}, {34, 5, 3, 3}, {.padding = {1, 1, 1, 1}}),
+      convolution("stride_2", {2, 4, 11, 12}, {17, 4, 3, 3},
+                  {.stride = {2, 2}, .padding = {1, 0, 2, 1}}),
+      convolution("dilated", {1, 3, 13, 14}, {9, 3, 3, 2},
+                  {.padding = {2, 2, 1, 1}, .rhs_dilation = {2, 3}}),
+      convolution("cropped", {1, 3, 9, 9}, {9, 3, 3, 3}, {.padding = {-1, 1, 0, -2}}),
+      convolution("groups", {2, 8, 7, 7}, {12, 4, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 2}),
+      convolution("signal", {2, 6, 40}, {10, 6, 5}, {.padding = {2, 2}}),
+      convolution("video", {1, 3, 5, 6, 6}, {8, 3, 3, 3, 3}, {.padding = {1, 1, 1, 1, 1, 1}}),
+  };
+  all.push_back(row_of("transposed_conv", [](CaseBuilder& b) {
+    b.result(conv_transpose(operand(b, {1, 6, 5, 6}), operand(b, {6, 4, 3, 3}),
+                            {.stride = {2, 2}, .padding = {1, 1, 1, 1}}));
+  }));
+  all.push_back(row_of("bias_residual_relu", [](CaseBuilder& b) {
+    Tensor y = conv(operand(b, {2, 6, 8, 9}), operand(b, {20, 6, 3, 3}), {.padding = {1, 1, 1, 1}});
+    b.result(relu(y + operand(b, {1, 20, 1, 1}) + operand(b, y.shape())));
+  }));
+  all.push_back(row_of("bias_gelu", [](CaseBuilder& b) {
+    b.result(gelu(matmul(b.operand({33, 40}), b.operand({40, 36})) + b.operand({36})));
+  }));
+  all.push_back(row_of("functions", [](CaseBuilder& b) {
+    Tensor y = matmul(b.operand({20, 12}), b.operand({12, 24}));
+    b.result(tanh(y) * sigmoid(y) + exp(y * 0.25));
+    b.result(select(greater(y, b.operand({24})), sqrt(abs(y) + 0.5), minimum(y, -y) / 3.0));
+  }));
+  all.push_back(row_of("masks", [](CaseBuilder& b) {
+    Tensor y = matmul(operand(b, {20, 12}), operand(b, {12, 24}));
+    Tensor bounds = bit_and(greater(y, b.operand({24}, -1, 0)), less(y, b.operand({20, 1}, 0, 1)));
+    b.result(select(bit_or(bounds, logical_not(greater(y, -y))), y, y * 2.0));
+    b.result(select(b.mask({20, 24}), y, y - 1.0));
+  }));
+  all.push_back(row_of("transposed_result", [](CaseBuilder& b) {
+    b.result(transpose(matmul(operand(b, {3, 18, 20}), operand(b, {3, 20, 22})), {1, 0, 2}));
+  }));
+  return all;
+}
+
+// Threads' tiles of all shapes, rings of all lengths, shared sums, copies along either side.
+std::vector<GemmTile> tiles() {
+  return {{32, 32, 8, 4, 4, 2, 1, false, false},
+          {64, 64, 8, 4, 4, 3, 1, true, false},
+          {64, 32, 16, 8, 4, 4, 2, false, true},
+          {32, 128, 8, 4, 8, 3, 3, true, true},
+          {128, 128, 8, 8, 8, 3, 1, true, false}};
+}
+
+bool is_product(const KernelCase& test) {
+  return GemmView::of(parse(test.request.text, "body.ag"), test.request.operands,
+                      test.request.results)
+      .has_value();
+}
+
+KernelResult compile(KernelCase& test, const GemmTile& tile) {
+  test.request.schedule = tile.schedule().text();
+  return nvptx::compile_kernel(test.request);
+}
+
+void check_run(KernelCase test, const GemmTile& tile) {
+  CAPTURE(test.row);
+  CAPTURE(test.request.text);
+  CAPTURE(tile.schedule().text());
+  const KernelResult kernel = compile(test, tile);
+  for (const ptx::Order order : {ptx::Order::forward, ptx::Order::shuffled}) {
+    KernelDevice device(test, kernel);
+    CHECK(device.run(order) == "");
+    for (size_t i = 0; i < test.results.size(); ++i)
+      check_close(device.result(i), test.results[i], 1e-5);
+  }
+}
+
+KernelCase first_case(const OpCase& row) {
+  for (KernelCase& test : kernel_cases(row, DType::f32, find_target("cuda-sm_80"))) {
+    if (is_product(test)) return std::move(test);
+  }
+  FAIL(row.label << " has no product");
+  return {};
+}
+
+bool runs_all() {
+  const char* all = std::getenv("ARGENT_CUDA_CASES");
+  return all && std::string(all) == "all";
+}
+
+// What the machine says of a kernel whose text was changed.
+std::string reports_without(const std::string& instruction) {
+  KernelCase test = first_case(product("product", {40, 100}, {100, 40}));
+  KernelResult kernel = compile(test, {32, 32, 8, 4, 4, 3, 1, false, false});
+  const size_t at = kernel.ptx.find(instruction);
+  REQUIRE(at != kernel.ptx.npos);
+  kernel.ptx.erase(at, kernel.ptx.find(';', at) + 1 - at);
+  return KernelDevice(test, kernel).run(ptx::Order::shuffled);
+}
+
+}  // namespace
+
+TEST_CASE("products and convolutions in all tiles equal the interpreter, and nothing is reported") {
+  const std::vector<GemmTile> all = tiles();
+  int kernels = 0, runs = 0;
+  size_t next = 0;
+  for (const OpCase& row : rows()) {
+    bool found = false;
+    for (const KernelCase& test : kernel_cases(row, DType::f32, find_target("cuda-sm_80"))) {
+      if (!is_product(test)) continue;
+      found = true;
+      ++kernels;
+      const size_t count = runs_all() ? all.size() : 2;
+      for (size_t i = 0; i < count; ++i, ++runs) check_run(test, all[next++ % all.size()]);
+    }
+    CHECK_MESSAGE(found, row.label << " is no product");
+  }
+  fmt::print("{} products, run {} times, of {}\n", kernels, runs, kernels * all.size());
+}
+
+TEST_CASE("a result may overwrite what is added, and lie in a larger buffer") {
+  KernelCase test = first_case(row_of("sum", [](CaseBuilder& b) {
+    b.result(operand(b, {40, 50}) + matmul(operand(b, {40, 30}), operand(b, {30, 50})));
+  }));
+  size_t added = 0;
+  while (test.operands[added].shape != Shape{40, 50}) ++added;
+  for (BufferForm* form : {&test.request.operands[added], &test.request.results[0]})
+    form->strides = {64, 1};
+  test.request.in_place = {static_cast<int64_t>(added)};
+  for (const GemmTile& tile : tiles()) {
+    KernelResult kernel = compile(test, tile);
+    KernelDevice device(test, kernel);
+    CHECK(device.run(ptx::Order::backward) == "");
+    check_close(device.result(0), test.results[0], 1e-5);
+  }
+}
+
+TEST_CASE("without its barrier a product races") {
+  CHECK(reports_without("bar.sync").find("race in shared memory") != std::string::npos);
+}
+
+TEST_CASE("without its wait a product reads what has not arrived") {
+  CHECK(reports_without("cp.async.wait_group").find("uninitialised read") != std::string::npos);
+}
+
+TEST_CASE("every tile assembles, within a multiprocessor") {
+  const std::optional<std::string> ptxas = find_ptxas();
+  if (!ptxas) {
+    MESSAGE("skipped: needs ptxas (scripts/requirements.txt, or ARGENT_PTXAS)");
+    return;
+  }
+  KernelCase test = first_case(product("product", {300, 400}, {400, 500}));
+  for (const GemmTile& tile : tiles()) {
+    CAPTURE(tile.schedule().text());
+    const KernelResult kernel = compile(test, tile);
+    for (const char* device : {"sm_80", "sm_90"}) {
+      for (const PtxReport& report : assemble_ptx(*ptxas, kernel.ptx, device)) {
+        CHECK(report.registers * tile.threads() <= 65536);
+        CHECK(report.spilled_bytes == 0);
+        CHECK(report.stack_bytes == 0);
+        if (report.entry.ends_with("_0")) CHECK(report.shared_bytes == tile.shared_bytes());
+      }
+    }
+  }
+}
+
+TEST_CASE("large products are ours, small and narrow ones Halide's") {
+  const auto schedule = [](const OpCase& row) { return first_case(row).request.schedule; };
+  const std::string ours = std::string(kGemm) + "{";
+  CHECK(schedule(product("large", {256, 128}, {128, 256})).starts_with(ours));
+  CHECK(schedule(convolution("large", {4, 16, 28, 28}, {32, 16, 3, 3})).starts_with(ours));
+  CHECK_FALSE(schedule(product("small", {32, 32}, {32, 32})).starts_with(ours));
+  CHECK_FALSE(schedule(product("narrow", {4, 4096}, {4096, 512})).starts_with(ours));
+  // Few results of long sums: blocks share them.
+  const std::string long_sums = schedule(product("long", {64, 65536}, {65536, 64}));
+  CHECK(long_sums.starts_with(ours));
+  CHECK(long_sums.find("parts=1,") == std::string::npos);
+}
+
+TEST_CASE("tiles that cannot be are refused") {
+  KernelCase test = first_case(product("product", {40, 40}, {40, 40}));
+  for (const GemmTile& tile :
+       {GemmTile{48, 32, 8, 4, 4}, GemmTile{32, 32, 8, 2, 4}, GemmTile{32, 32, 8, 8, 8},
+        GemmTile{128, 128, 8, 16, 8}, GemmTile{32, 32, 8, 4, 4, 1}, GemmTile{128, 128, 32, 8, 8}}) {
+    CHECK(tile.problem() != "");
+    CHECK_THROWS_AS(compile(test, tile), CompileError);
+  }
+}
