@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "runtime/affinity.h"
 #include "runtime/futex.h"
 
 // The meeting point of all libraries of the process. An inline variable gets the ELF binding
@@ -20,35 +21,56 @@ __attribute__((visibility("default"),
 
 namespace ag::rt {
 
-// Borrowed workers and the loop they work on. `epoch` numbers the loops; 0 sends the workers home.
-// A ticket is an epoch (upper half) and the next index to claim in it: a claim succeeds only while
-// the loop it was read from is still open, which makes the fields of that loop valid.
-struct Team {
-  alignas(64) std::atomic<uint32_t> epoch;
-  std::atomic<uint32_t> sleepers;  // workers asleep on epoch
-  alignas(64) std::atomic<uint64_t> ticket;
+struct PoolThread;
+
+// A loop as its team sees it. Loop `epoch` is in slot epoch % 2, which the caller overwrites when
+// the epoch is one more: what was read while the epoch stayed the same belongs together.
+struct alignas(64) LoopSlot {
   std::atomic<halide_task_t> task;
   std::atomic<void* const*> contexts;
   std::atomic<uint8_t*> closure;
   std::atomic<int32_t> min;
   std::atomic<uint32_t> size;
+};
+
+// Neighbouring tasks that are one member's to begin with, and others' when it does not come to
+// them. The ticket is the epoch they were claimed in (upper half) and how many were; of an earlier
+// epoch it means none. All of them have been claimed when the epoch ends, so that a claim by a
+// member who is late finds another ticket than it has seen, and fails.
+struct alignas(64) Share {
+  std::atomic<uint64_t> ticket;
+};
+
+// Members beyond this number share shares.
+constexpr uint32_t kMostShares = 16;
+
+// Borrowed workers and the loop they work on. `epoch` numbers the loops of a call; 0 sends the
+// workers home.
+struct Team {
+  alignas(64) std::atomic<uint32_t> epoch;
+  std::atomic<uint32_t> sleepers;  // workers asleep on epoch
+  LoopSlot slots[2];
   alignas(64) std::atomic<uint32_t> finished;  // tasks of this epoch that are done
   std::atomic<uint32_t> caller_sleeps;
   std::atomic<int> failure;
   std::atomic<uint32_t> members;  // the caller and the workers that have not gone home
   uint32_t width;                 // the caller and the workers that were borrowed
   uint32_t last_epoch;
+  int32_t processor;     // of the caller, which workers are kept off
+  PoolThread* borrowed;  // the workers
   Team* next;
+  Share shares[kMostShares];
 };
-
-namespace {
 
 struct PoolThread {
   std::atomic<uint32_t> called;  // 1: there is a team to join
   Team* team;
   uint32_t member;
   PoolThread* next;
+  Affinity affinity;
 };
+
+namespace {
 
 // Everything below is guarded by the mutex.
 struct Pool {
@@ -87,32 +109,82 @@ bool spin_until(Condition done) {
   return done();
 }
 
-// Claims and runs tasks of the team's open loop until none is left to claim.
-void work(Team& team, uint32_t member) {
+struct OpenLoop {
+  uint32_t epoch;
+  halide_task_t task;
+  void* const* contexts;
+  uint8_t* closure;
+  int32_t min;
+  uint32_t size;
+};
+
+// False: the loop is over, and what was read is worth nothing.
+bool read_loop(const Team& team, uint32_t epoch, OpenLoop& loop) {
+  const LoopSlot& slot = team.slots[epoch % 2];
+  loop.epoch = epoch;
+  loop.task = slot.task.load(std::memory_order_acquire);
+  loop.contexts = slot.contexts.load(std::memory_order_acquire);
+  loop.closure = slot.closure.load(std::memory_order_acquire);
+  loop.min = slot.min.load(std::memory_order_acquire);
+  loop.size = slot.size.load(std::memory_order_acquire);
+  return team.epoch.load(std::memory_order_acquire) == epoch;
+}
+
+struct Claim {
+  uint32_t first, count;
+};
+
+// The next tasks of a share; none when all are claimed.
+Claim claim(Team& team, const OpenLoop& loop, uint32_t share, uint32_t shares) {
+  const auto begin = static_cast<uint32_t>(uint64_t{loop.size} * share / shares);
+  const auto end = static_cast<uint32_t>(uint64_t{loop.size} * (share + 1) / shares);
+  constexpr uint32_t kClaims = 8;  // at least, of a long share: the last ones balance
+  std::atomic<uint64_t>& ticket = team.shares[share].ticket;
+  uint64_t seen = ticket.load(std::memory_order_acquire);
   for (;;) {
-    uint64_t ticket = team.ticket.load(std::memory_order_acquire);
-    const uint32_t next = static_cast<uint32_t>(ticket);
-    const uint32_t size = team.size.load(std::memory_order_relaxed);
-    if (next >= size) return;
-    const halide_task_t task = team.task.load(std::memory_order_relaxed);
-    void* const* contexts = team.contexts.load(std::memory_order_relaxed);
-    uint8_t* closure = team.closure.load(std::memory_order_relaxed);
-    const int32_t min = team.min.load(std::memory_order_relaxed);
-    const uint32_t share = (size - next) / (4 * team.width);
-    const uint32_t count = share > 1 ? share : 1;
-    if (!team.ticket.compare_exchange_weak(ticket, ticket + count, std::memory_order_seq_cst)) {
-      continue;
+    const bool begun = static_cast<uint32_t>(seen >> 32) == loop.epoch;
+    if (!begun && team.epoch.load(std::memory_order_acquire) != loop.epoch) return {0, 0};
+    const uint32_t claimed = begun ? static_cast<uint32_t>(seen) : 0;
+    const uint32_t left = end - begin - claimed;
+    if (left == 0) return {0, 0};
+    const uint32_t count = left > kClaims ? left / kClaims : 1;
+    const uint64_t taken = (uint64_t{loop.epoch} << 32) | (claimed + count);
+    if (ticket.compare_exchange_weak(seen, taken, std::memory_order_acq_rel,
+                                     std::memory_order_acquire)) {
+      return {begin + claimed, count};
     }
-    for (uint32_t i = 0; i < count; ++i) {
-      const int result = task(contexts[member], min + static_cast<int32_t>(next + i), closure);
-      if (result != 0) {
-        int none = 0;
-        team.failure.compare_exchange_strong(none, result);
-      }
+  }
+}
+
+void run_tasks(Team& team, const OpenLoop& loop, uint32_t member, Claim tasks) {
+  for (uint32_t i = 0; i < tasks.count; ++i) {
+    const int result = loop.task(loop.contexts[member],
+                                 loop.min + static_cast<int32_t>(tasks.first + i), loop.closure);
+    if (result != 0) {
+      int none = 0;
+      team.failure.compare_exchange_strong(none, result);
     }
-    if (team.finished.fetch_add(count) + count == size && team.caller_sleeps.load()) {
-      futex_wake_all(team.finished);
+  }
+}
+
+// Claims and runs tasks of a loop until none is left to claim: those of the member's own share,
+// then the others'.
+void work(Team& team, uint32_t member, uint32_t epoch) {
+  OpenLoop loop;
+  if (!read_loop(team, epoch, loop)) return;
+  const uint32_t shares = team.width < kMostShares ? team.width : kMostShares;
+  const uint32_t own = member * shares / team.width;
+  uint32_t done = 0;
+  for (uint32_t i = 0; i < shares; ++i) {
+    const uint32_t share = (own + i) % shares;
+    for (Claim tasks; (tasks = claim(team, loop, share, shares)).count != 0;) {
+      run_tasks(team, loop, member, tasks);
+      done += tasks.count;
     }
+  }
+  if (done == 0) return;
+  if (team.finished.fetch_add(done) + done == loop.size && team.caller_sleeps.load()) {
+    futex_wake_all(team.finished);
   }
 }
 
@@ -136,13 +208,14 @@ uint32_t next_epoch(Team& team, uint32_t seen) {
 
 void serve(Team& team, uint32_t member) {
   for (uint32_t epoch = team.epoch.load(); epoch != 0; epoch = next_epoch(team, epoch)) {
-    work(team, member);
+    work(team, member, epoch);
   }
   leave(team);
 }
 
 void* thread_main(void* argument) {
   PoolThread& self = *static_cast<PoolThread*>(argument);
+  begin_affinity(self.affinity);
   for (;;) {
     while (self.called.load(std::memory_order_acquire) == 0) futex_wait(self.called, 0);
     Team* team = self.team;
@@ -218,60 +291,79 @@ void unreserve() {
   --pool.reservations;
 }
 
+// Publishes the next loop.
+void open_loop(Team& team, const Loop& loop) {
+  const uint32_t epoch = ++team.last_epoch;  // a call has fewer loops than there are epochs
+  LoopSlot& slot = team.slots[epoch % 2];
+  slot.task.store(loop.task, std::memory_order_release);
+  slot.contexts.store(loop.contexts, std::memory_order_release);
+  slot.closure.store(loop.closure, std::memory_order_release);
+  slot.min.store(loop.min, std::memory_order_release);
+  slot.size.store(static_cast<uint32_t>(loop.size), std::memory_order_release);
+  team.epoch.store(epoch);
+}
+
+// A team from the shelf, where nobody is inside: its epochs begin anew, with a loop without tasks.
+void begin_team(Team& team, uint32_t workers) {
+  team.width = workers + 1;
+  team.members.store(workers + 1);
+  for (Share& share : team.shares) share.ticket.store(0, std::memory_order_relaxed);
+  team.last_epoch = 0;
+  open_loop(team, {nullptr, nullptr, nullptr, 0, 0});
+}
+
 Team* borrow(uint32_t workers) {
-  PoolThread* taken = nullptr;
   Team* team;
   {
     Lock lock;
     forget_parents_threads();
     team = pool.teams;
     pool.teams = team->next;
+    team->borrowed = nullptr;
     uint32_t count = 0;
     for (; count < workers && pool.idle; ++count) {
       PoolThread* thread = pool.idle;
       pool.idle = thread->next;
-      thread->next = taken;
+      thread->next = team->borrowed;
       thread->team = team;
       thread->member = count + 1;
-      taken = thread;
+      team->borrowed = thread;
     }
-    team->width = count + 1;
-    team->members.store(count + 1);
-    if (++team->last_epoch == 0) ++team->last_epoch;
-    team->ticket.store(uint64_t{team->last_epoch} << 32);
-    team->size.store(0);
-    team->epoch.store(team->last_epoch);
+    begin_team(*team, count);
   }
-  while (taken) {
-    PoolThread* thread = taken;
-    taken = thread->next;
+  team->processor = current_processor();
+  for (PoolThread* thread = team->borrowed; thread; thread = thread->next) {
+    keep_off(thread->affinity, team->processor);
     thread->called.store(1, std::memory_order_release);
     futex_wake_all(thread->called);
   }
   return team;
 }
 
+// The caller may have moved to where a worker waits.
+void follow_caller(Team& team) {
+  const int32_t processor = current_processor();
+  if (processor == team.processor) return;
+  team.processor = processor;
+  for (PoolThread* thread = team.borrowed; thread; thread = thread->next) {
+    keep_off(thread->affinity, processor);
+  }
+}
+
 int run(Team* team, const Loop& loop) {
+  follow_caller(*team);
   team->failure.store(0, std::memory_order_relaxed);
   team->finished.store(0, std::memory_order_relaxed);
   team->caller_sleeps.store(0, std::memory_order_relaxed);
-  team->task.store(loop.task, std::memory_order_relaxed);
-  team->contexts.store(loop.contexts, std::memory_order_relaxed);
-  team->closure.store(loop.closure, std::memory_order_relaxed);
-  team->min.store(loop.min, std::memory_order_relaxed);
-  const uint32_t size = static_cast<uint32_t>(loop.size);
-  if (++team->last_epoch == 0) ++team->last_epoch;
-  // The ticket changes before the size, so that an old ticket never meets a new size.
-  team->ticket.store((uint64_t{team->last_epoch} << 32) | UINT32_MAX);
-  team->size.store(size);
-  team->ticket.store(uint64_t{team->last_epoch} << 32);
-  team->epoch.store(team->last_epoch);
+  open_loop(*team, loop);
   if (team->sleepers.load() != 0) futex_wake_all(team->epoch);
-  work(*team, 0);
-  auto done = [&] { return team->finished.load() == size; };
+  work(*team, 0, team->last_epoch);
+  auto done = [&] { return team->finished.load() == static_cast<uint32_t>(loop.size); };
   if (!spin_until(done)) {
     team->caller_sleeps.store(1);
-    for (uint32_t seen; (seen = team->finished.load()) != size;) futex_wait(team->finished, seen);
+    for (uint32_t seen; (seen = team->finished.load()) != static_cast<uint32_t>(loop.size);) {
+      futex_wait(team->finished, seen);
+    }
   }
   return team->failure.load(std::memory_order_relaxed);
 }

@@ -1,12 +1,15 @@
 // The thread pool under load; this test also runs under ThreadSanitizer.
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
+#include "runtime/affinity.h"
 #include "runtime/instance.h"
 #include "runtime/thread_pool.h"
 
@@ -93,6 +96,43 @@ TEST_CASE("workers take part in long loops") {
   thread_pool().unreserve();
 }
 
+namespace {
+
+// The first task that each of two members ran in a loop.
+struct Firsts {
+  std::atomic<int> of[2] = {-1, -1};
+};
+
+int note_first(void* context, int index, uint8_t* closure) {
+  Firsts& firsts = *reinterpret_cast<Firsts*>(closure);
+  int none = -1;
+  firsts.of[static_cast<Context*>(context)->member].compare_exchange_strong(none, index);
+  for (int i = 0; i < 200; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("a member runs its own part of a loop before the others'") {
+  REQUIRE(thread_pool().reserve(1));
+  Contexts contexts;
+  int shared = 0;
+  for (int repeat = 0; repeat < 2000 && shared < 50; ++repeat) {
+    Team* team = thread_pool().borrow(1);
+    for (int size : {2, 7, 64, 1000}) {
+      Firsts firsts;
+      CHECK(thread_pool().run(team, {note_first, contexts.pointers,
+                                     reinterpret_cast<uint8_t*>(&firsts), 0, size}) == 0);
+      if (firsts.of[0] >= 0 && firsts.of[1] >= 0) ++shared;
+      CHECK(firsts.of[0] < size / 2);
+      CHECK((firsts.of[1] < 0 || firsts.of[1] >= size / 2));
+    }
+    thread_pool().give_back(team);
+  }
+  CHECK(shared > 0);
+  thread_pool().unreserve();
+}
+
 TEST_CASE("a task's failure comes back and the other tasks still run") {
   REQUIRE(thread_pool().reserve(2));
   Contexts contexts;
@@ -171,6 +211,98 @@ TEST_CASE("a worker that sleeps between loops wakes for the next") {
   thread_pool().give_back(team);
   CHECK(every_cell_once(sum, 20));
   thread_pool().unreserve();
+}
+
+namespace {
+
+struct Places {
+  std::atomic<int> at = -1;  // member 1's processor
+  cpu_set_t allowed;
+};
+
+int note_place(void* context, int, uint8_t* closure) {
+  Places& places = *reinterpret_cast<Places*>(closure);
+  if (static_cast<Context*>(context)->member == 0) {
+    // The worker is to come to its own task.
+    for (int i = 0; i < 100'000 && places.at == -1; ++i) {
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    return 0;
+  }
+  sched_getaffinity(0, sizeof places.allowed, &places.allowed);
+  places.at = sched_getcpu();
+  return 0;
+}
+
+cpu_set_t only(int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  return set;
+}
+
+}  // namespace
+
+TEST_CASE("workers are kept off their caller's processor") {
+  REQUIRE(thread_pool().reserve(1));
+  cpu_set_t all;
+  REQUIRE(sched_getaffinity(0, sizeof all, &all) == 0);
+  Contexts contexts;
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (!CPU_ISSET(processor, &all)) continue;
+    const cpu_set_t here = only(processor);
+    REQUIRE(sched_setaffinity(0, sizeof here, &here) == 0);
+    Team* team = thread_pool().borrow(1);
+    Places places;
+    CHECK(thread_pool().run(team, {note_place, contexts.pointers,
+                                   reinterpret_cast<uint8_t*>(&places), 0, 2}) == 0);
+    thread_pool().give_back(team);
+    REQUIRE(places.at >= 0);
+    cpu_set_t expected = all;
+    if (CPU_COUNT(&all) > 1) CPU_CLR(processor, &expected);
+    CHECK(CPU_EQUAL(&places.allowed, &expected));
+    CHECK(CPU_ISSET(places.at, &expected));
+  }
+  REQUIRE(sched_setaffinity(0, sizeof all, &all) == 0);
+  thread_pool().unreserve();
+}
+
+TEST_CASE("where a worker may run stays what others have decided") {
+  cpu_set_t all;
+  REQUIRE(sched_getaffinity(0, sizeof all, &all) == 0);
+  int processors[2] = {-1, -1};
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (!CPU_ISSET(processor, &all)) continue;
+    processors[processors[0] < 0 ? 0 : 1] = processor;
+  }
+  if (processors[1] < 0) return;  // nothing to choose between
+  std::atomic<bool> stop = false;
+  std::atomic<int> thread = 0;
+  Affinity affinity{};
+  std::thread worker([&] {
+    begin_affinity(affinity);
+    thread = affinity.thread.load();
+    while (!stop) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  });
+  while (thread == 0) std::this_thread::yield();
+  const auto allowed = [&] {
+    cpu_set_t set;
+    CHECK(sched_getaffinity(thread, sizeof set, &set) == 0);
+    return set;
+  };
+  keep_off(affinity, processors[0]);
+  const cpu_set_t rest = allowed();
+  CHECK_FALSE(CPU_ISSET(processors[0], &rest));
+  CHECK(CPU_COUNT(&rest) == CPU_COUNT(&all) - 1);
+  const cpu_set_t first = only(processors[0]);
+  REQUIRE(sched_setaffinity(thread, sizeof first, &first) == 0);
+  for (int processor : {processors[1], processors[0], processors[1]}) {
+    keep_off(affinity, processor);
+    const cpu_set_t now = allowed();
+    CHECK(CPU_EQUAL(&now, &first));
+  }
+  stop = true;
+  worker.join();
 }
 
 TEST_CASE("scratch memory is a stack that tolerates frees out of order") {

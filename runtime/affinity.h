@@ -1,0 +1,37 @@
+// Which processors a worker may run on.
+//
+// The scheduler of Linux may wake a worker on its caller's own processor and leave it waiting there
+// for milliseconds while another processor is idle: when it takes the machine for busy it does not
+// look for an idle one. So a team's workers are kept off the processor that their caller runs on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace ag::rt {
+
+// As many processors as glibc's cpu_set_t has; on larger machines workers run where they like.
+struct ProcessorSet {
+  static constexpr int kWords = 16;
+  uint64_t words[kWords];
+};
+
+struct Affinity {
+  std::atomic<int32_t> thread;  // the system's number of the worker; 0 until it has started
+  int32_t kept_off;             // processor + 1; 0: none yet
+  ProcessorSet own;             // where the worker may run but for us
+  ProcessorSet set;             // what was set last
+};
+
+// The calling thread is the one that `affinity` is for.
+void begin_affinity(Affinity& affinity);
+
+// The processor that the caller runs on; -1: unknown.
+int32_t current_processor();
+
+// Lets the worker run anywhere but on `processor`; nothing changes where it may run nowhere else or
+// is kept off it already. What somebody else has allowed the worker since it was last moved is
+// where it may run from now on.
+void keep_off(Affinity& affinity, int32_t processor);
+
+}  // namespace ag::rt
