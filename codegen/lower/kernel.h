@@ -104,6 +104,10 @@ struct Kernel {
   bool reads_whole_vectors = false;
   // Set by a schedule: vectors of which half the lanes are padding may be halved (see HalfVectors).
   bool halves_padded_vectors = false;
+  // Set by a schedule: how many vectors ahead an operand is asked for, by its buffer's name (see
+  // PrefetchWeights).
+  std::string prefetched;
+  int prefetch_vectors = 0;
 
   Target target;
 

@@ -7,6 +7,8 @@
 namespace ag {
 
 Schedule choose_conv(const KernelView& kernel);
+// Forward or backward-data, one group or groups that fill vectors.
+Schedule choose_direct(const ConvView& conv);
 Schedule choose_depthwise(const ConvView& conv);
 Schedule choose_depthwise_weights(const ConvView& conv);
 Schedule choose_matmul(const KernelView& kernel);

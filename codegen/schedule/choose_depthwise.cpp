@@ -11,6 +11,7 @@
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/conv_view.h"
 #include "codegen/schedule/register_tile.h"
+#include "codegen/schedule/tasks.h"
 
 namespace ag {
 namespace {
@@ -96,16 +97,16 @@ class DepthwiseChooser {
     return cycles / (static_cast<double>(results) * used);
   }
 
-  // Rows of a parallel task; 0 where the kernel is too small to share.
+  // Rows of a parallel task; 0 where the kernel is too small to share. Such a kernel moves as many
+  // bytes as it computes sums, and its inputs mostly come from the second-level cache.
   int64_t task_rows(int64_t rows_of_tile) const {
-    const double flops = conv_.flops();
-    if (flops < 2 * kTaskFlops) return 0;
+    if (conv_.flops() < kSharedWork) return 0;
+    const int64_t channels = conv_.result()[1];
     const int64_t block = conv_.kernel.results[0].type.layout.block_of(1);
-    const double row = flops / static_cast<double>(conv_.node.types[0].count()) *
-                       static_cast<double>(width_ * block);
+    const int64_t blocks = conv_.node.types[0].count() / (width_ * height_ * channels) *
+                           ((channels + block - 1) / block);
     const int64_t tiles = (height_ + rows_of_tile - 1) / rows_of_tile;
-    const int64_t wanted = static_cast<int64_t>(kTaskFlops / row) / rows_of_tile + 1;
-    return divisor_from(tiles, wanted) * rows_of_tile;
+    return units_per_task(blocks, tiles, conv_.flops(), conv_.copies_input()) * rows_of_tile;
   }
 
   const ConvView& conv_;

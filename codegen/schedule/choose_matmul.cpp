@@ -5,6 +5,7 @@
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/matmul_view.h"
 #include "codegen/schedule/register_tile.h"
+#include "codegen/schedule/tasks.h"
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
 #include "ir/ops/kernel.h"
@@ -147,13 +148,14 @@ Schedule choose_matvec(const MatmulView& product, double flops, const Target& ta
     if (fits(n) && (divides || product.columns % tile != 0)) tile = n;
   }
   const bool whole = product.depth % (lanes * kVectorsInFlight) == 0;
-  const double tiles = static_cast<double>((product.columns + tile - 1) / tile * product.batch);
-  const bool parallel = flops >= 2 * kTaskFlops;
+  const double bytes = static_cast<double>(product.batch * product.columns * product.depth * 4);
+  const double work = std::max(flops, bytes * kWorkOfByte);
+  const int64_t tiles = (product.columns + tile - 1) / tile;
   return {"matvec",
           {{"tile_n", tile},
            {"lanes", lanes},
            {"unroll", whole ? kVectorsInFlight : 1},
-           {"task_tiles", parallel ? static_cast<int64_t>(kTaskFlops * tiles / flops) + 1 : 0}}};
+           {"task_tiles", work < kSharedWork ? 0 : units_per_task(product.batch, tiles, work)}}};
 }
 
 }  // namespace

@@ -2,29 +2,38 @@
 
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/register_tile.h"
+#include "codegen/schedule/tasks.h"
 
 namespace ag {
 namespace {
 
 // The computed input of a task: a part of the second-level cache, beside a panel of weights.
 constexpr int64_t kInputBytes = 256 * 1024;
-constexpr int64_t kTasks = 4;
+// Reading weights once more, in positions.
+constexpr double kReadAgain = 2;
 
 struct Tile {
   int64_t x = 1, y = 1, k = 1;
   double cost = 1e30;
 };
 
-// Rows whose input is computed together: as many as the cache holds, but enough tasks.
+// Rows whose input is computed together, which are a task: as many as the cache holds, but so that
+// tasks are balanced.
 int64_t choose_rows(const ConvView& conv, const Tile& tile, bool parallel) {
   const int64_t height = conv.result()[2], row_bytes = conv.extents.input * conv.result()[3] * 4;
-  int64_t rows = tile.y;
-  for (int64_t more : divisors(height, height)) {
-    const bool fits = more % tile.y == 0 && more * row_bytes <= kInputBytes;
-    const bool shared = !parallel || height / more * conv.result()[0] >= kTasks;
-    if (fits && shared) rows = std::max(rows, more);
+  int64_t best = tile.y;
+  double least = 1e30;
+  for (int64_t rows : divisors(height, height)) {
+    if (rows % tile.y != 0 || (rows > tile.y && rows * row_bytes > kInputBytes)) continue;
+    const int64_t tasks = height / rows * conv.result()[0];
+    const double imbalance = parallel ? task_imbalance(tasks, 1, static_cast<double>(tasks)) : 1;
+    // Each block of rows reads all weights again.
+    const double time = imbalance * (1 + kReadAgain / static_cast<double>(rows * conv.result()[3]));
+    if (time > least) continue;
+    least = time;
+    best = rows;
   }
-  return rows;
+  return best;
 }
 
 Tile choose_tile(const ConvView& conv, int64_t block) {
@@ -59,7 +68,7 @@ bool has_prologue(const ConvView& conv) {
 
 Schedule choose_prologue(const ConvView& conv) {
   const Tile tile = choose_tile(conv, conv.kernel.results[0].type.layout.block_of(1));
-  const bool parallel = conv.flops() >= 2 * kTaskFlops;
+  const bool parallel = conv.flops() >= kSharedWork;
   return {"conv_prologue",
           {{"tile_x", tile.x},
            {"tile_y", tile.y},

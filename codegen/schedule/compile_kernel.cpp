@@ -11,6 +11,7 @@
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/half_vectors.h"
 #include "codegen/schedule/cpu/lane_loads.h"
+#include "codegen/schedule/cpu/prefetch_weights.h"
 #include "codegen/schedule/cuda/launches.h"
 #include "ir/internal_error.h"
 
@@ -76,6 +77,8 @@ KernelResult compile(const KernelRequest& request) {
   if (kernel.reads_whole_vectors) pipeline.add_custom_lowering_pass(&lane_loads, nullptr);
   HalfVectors half_vectors;
   if (kernel.halves_padded_vectors) pipeline.add_custom_lowering_pass(&half_vectors, nullptr);
+  PrefetchWeights prefetch(kernel.prefetched, kernel.prefetch_vectors);
+  if (kernel.prefetch_vectors > 0) pipeline.add_custom_lowering_pass(&prefetch, nullptr);
   NestText nest;
   const bool device = kernel.target.is_cuda();
   if (device && request.explain) pipeline.add_custom_lowering_pass(&nest, nullptr);

@@ -25,6 +25,14 @@ struct ConvView {
     const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[operand]);
     return leaf == leaves.end() ? nullptr : &kernel.operands[leaf - leaves.begin()];
   }
+  // Whether a kernel copies its input with zeros around it: a buffer without a halo, or none.
+  bool copies_input() const {
+    const BufferForm* input = form(0);
+    const auto none = [](const Integers& padding) {
+      return std::all_of(padding.begin(), padding.end(), [](int64_t p) { return p == 0; });
+    };
+    return !input || (input->halo.empty() && !(none(spec.low) && none(spec.high)));
+  }
   // Vector registers one block of channels takes.
   int64_t registers_of(int64_t block) const {
     const int64_t lanes = kernel.target.lanes(static_cast<int>(size_of(node.types[0].dtype)));

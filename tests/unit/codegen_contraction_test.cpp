@@ -260,6 +260,33 @@ const Case kCases[] = {
        conv_case(b, {1, 40, 7, 9}, {24, 40, 1, 1}, {});
      },
      "conv_direct"},
+    {"1x1, far weights, a tile of four rows and one of three", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 320, 7, 7}, {256, 320, 1, 1}, {});
+     },
+     "conv_direct"},
+    {"1x1, far weights, two tiles, half a vector, bias, residual", "conv",
+     [](Body& b) {
+       Tensor y = conv(b.input("x", {1, 328, 7, 7}), b.input("w", {232, 328, 1, 1}), {});
+       y = relu(y + b.input("bias", {1, 232, 1, 1}) + b.input("r", {1, 232, 7, 7}));
+       b.graph.add_output("y", y.value());
+     },
+     "conv_direct"},
+    {"3x3, far weights, five rows", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 96, 5, 6}, {96, 96, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"3x3, tasks of unequal height", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 48, 13, 13}, {48, 48, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
+    {"3x3, tasks of equal height where the input is copied", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 48, 13, 13}, {48, 48, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct", false},
     {"1x1, half a vector behind several panels, residual", "conv",
      [](Body& b) {
        Tensor y = conv(b.input("x", {1, 104, 14, 14}), b.input("w", {104, 104, 1, 1}), {});
@@ -683,4 +710,26 @@ TEST_CASE("padding lanes are neither summed over nor computed where they are hal
     CHECK(whole == (request.target == "x86-64-v4"));
     CHECK(nest.find(", 1, 8)] + ") != std::string::npos);
   }
+}
+
+TEST_CASE("two tiles that cover an image have code of their own and ask for far weights ahead") {
+  Body body;
+  conv_case(body, {1, 320, 7, 7}, {256, 320, 1, 1}, {});
+  const Case test{"1x1", "conv", nullptr, "conv_direct"};
+  KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
+  CAPTURE(request.schedule);
+  CHECK(request.schedule.find("tile_x=7,tile_y=4") != std::string::npos);
+  request.explain = true;
+  const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
+  REQUIRE(outcomes[0].status == KernelStatus::ok);
+  const std::string& nest = outcomes[0].result.loop_nest;
+  CAPTURE(nest);
+  const auto count = [&](std::string_view text) {
+    int found = 0;
+    for (size_t at = 0; (at = nest.find(text, at)) != std::string::npos; ++at) ++found;
+    return found;
+  };
+  CHECK(count("prefetch(") == 2);
+  CHECK(count(".channel, 0, 16)") == 2);
+  CHECK(count("if (") == 0);
 }

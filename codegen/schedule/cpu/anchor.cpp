@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "codegen/schedule/cpu/loops.h"
 #include "ir/ops/conv.h"
@@ -15,6 +16,16 @@ namespace {
 [[noreturn]] void refuse(std::string_view template_name, const std::string& why) {
   throw CompileError(fmt::format("schedule: {} {}", template_name, why))
       .help("schedule this kernel with contraction_plain");
+}
+
+// Which of the body's leaves operand i of the contraction is; none when the body computes it.
+std::optional<size_t> leaf_of(const lower::Kernel& kernel, const lower::Contraction& contraction,
+                              size_t i) {
+  const std::vector<Value> leaves = body_leaves(kernel.body);
+  const Value operand = kernel.body.node(contraction.node).operands[i];
+  const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
+  if (leaf == leaves.end()) return std::nullopt;
+  return static_cast<size_t>(leaf - leaves.begin());
 }
 
 // The block that loops over the contraction's channels are split by, so that both operands are
@@ -38,10 +49,14 @@ int64_t channel_block(const lower::Kernel& kernel, const lower::Contraction& con
 
 const BufferForm* operand_form(const lower::Kernel& kernel, const lower::Contraction& contraction,
                                size_t i) {
-  const std::vector<Value> leaves = body_leaves(kernel.body);
-  const Value operand = kernel.body.node(contraction.node).operands[i];
-  const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
-  return leaf == leaves.end() ? nullptr : &kernel.operand_forms[leaf - leaves.begin()];
+  const std::optional<size_t> leaf = leaf_of(kernel, contraction, i);
+  return leaf ? &kernel.operand_forms[*leaf] : nullptr;
+}
+
+std::string operand_name(const lower::Kernel& kernel, const lower::Contraction& contraction,
+                         size_t i) {
+  const std::optional<size_t> leaf = leaf_of(kernel, contraction, i);
+  return leaf ? kernel.operands[*leaf].name() : std::string();
 }
 
 Halide::Var Anchor::loop(int axis) const {

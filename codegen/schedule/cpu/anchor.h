@@ -36,6 +36,10 @@ Anchor find_anchor(lower::Kernel& kernel, std::string_view template_name);
 const BufferForm* operand_form(const lower::Kernel& kernel, const lower::Contraction& contraction,
                                size_t i);
 
+// That buffer's name in the lowered kernel; empty when the body computes the operand.
+std::string operand_name(const lower::Kernel& kernel, const lower::Contraction& contraction,
+                         size_t i);
+
 // Computes the padded left operand, where the contraction has one, at a loop of `consumer`.
 void schedule_padded(const lower::Kernel& kernel, const lower::Contraction& contraction,
                      const Halide::Func& consumer, const Halide::VarOrRVar& at);

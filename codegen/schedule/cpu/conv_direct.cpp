@@ -16,10 +16,15 @@
 // of a panel wait in memory in between. Taps are outside the channels then, unrolled or not, so
 // that a pass reads its weights in the order they are stored in.
 //
+// Where two tiles of tile_y rows are too high for the image, as 4 and 4 for 7 rows, the second has
+// the rest of the rows and code of its own: 49 positions by one block of channels are two tiles
+// that read 64 bytes of weights for 28 and 21 multiply-adds.
+//
 // Parameters: tile_x, tile_y, tile_k; unroll_taps: 0 none, 1 the innermost axis, 2 all;
 // phase: rows of different phase, 1 none; passes: over the input channels; unroll_epilogue (0 or
-// 1); unroll_channels: 1 for vectors of several narrow groups, else 0 or absent; task_rows: rows of
-// a parallel task, 0: everything on one thread.
+// 1); prefetch: how many vectors ahead far weights are asked for, 0 or absent: not at all;
+// unroll_channels: 1 for vectors of several narrow groups, else 0 or absent; task_rows: rows of a
+// parallel task, 0: everything on one thread.
 
 #include <fmt/format.h>
 
@@ -38,7 +43,7 @@ using Halide::VarOrRVar;
 constexpr std::string_view kName = "conv_direct";
 
 struct Parameters {
-  int tile_x, tile_y, tile_k, unroll_taps, phase, passes, task_rows;
+  int tile_x, tile_y, tile_k, unroll_taps, phase, passes, prefetch, task_rows;
   bool unroll_epilogue, unroll_channels;
 
   explicit Parameters(const Schedule& schedule)
@@ -48,6 +53,7 @@ struct Parameters {
         unroll_taps(value(schedule, "unroll_taps")),
         phase(value(schedule, "phase")),
         passes(value(schedule, "passes")),
+        prefetch(schedule.values.contains("prefetch") ? value(schedule, "prefetch") : 0),
         task_rows(value(schedule, "task_rows")),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0),
         unroll_channels(schedule.values.contains("unroll_channels") &&
@@ -58,6 +64,11 @@ struct Parameters {
 int channel_blocks(const Anchor& anchor) {
   if (anchor.channel_block == 0) return 0;
   return static_cast<int>(anchor.contraction.channels / anchor.channel_block);
+}
+
+// Whether the second tile of two has fewer rows than the first.
+bool has_low_tile(const Parameters& p, int64_t height) {
+  return p.phase == 1 && height % p.tile_y != 0 && p.tile_y < height && height < 2 * p.tile_y;
 }
 
 // With passes, tiles are added up: none may overlap another, and a task holds whole images.
@@ -81,12 +92,11 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
   const int64_t width = anchor.extent(anchor.rank - 1);
   const int64_t height = anchor.rank > 3 ? anchor.extent(anchor.rank - 2) : 1;
   const bool once = kernel.overwrites_operand();
-  for (auto [name, tile, extent] :
-       {std::tuple{"tile_x", p.tile_x, width}, std::tuple{"tile_y", p.tile_y, height},
-        std::tuple{"task_rows", std::max(p.task_rows, 1), height}}) {
-    if (once || tile < 1 || tile > extent) require_divides(kName, name, tile, extent);
+  if (once || p.tile_x < 1 || p.tile_x > width) require_divides(kName, "tile_x", p.tile_x, width);
+  if (p.tile_y < 1 || p.tile_y > height || (once && !has_low_tile(p, height))) {
+    require_divides(kName, "tile_y", p.tile_y, height);
   }
-  if (p.task_rows > 0) require_divides(kName, "tile_y", p.tile_y * p.phase, p.task_rows);
+  if (p.task_rows != 0) require_divides(kName, "tile_y", p.tile_y * p.phase, p.task_rows);
   if (p.passes != 1) check_passes(anchor, p, width, height);
   if (p.phase == 1) return;
   // Tiles must start at positions of phase 0.
@@ -248,8 +258,11 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
   order.push_back(x_in);
   if (anchor.rank > 3) {
     const Var y = anchor.loop(anchor.rank - 2), y_in("y_in"), y_out("y_out"), rows("rows");
+    const int64_t height = anchor.extent(anchor.rank - 2);
+    const bool low_tile = has_low_tile(p, height);
     stage.split(y, y_out, y_in, p.tile_y * p.phase,
-                p.phase > 1 ? TailStrategy::GuardWithIf : overlap);
+                p.phase > 1 || low_tile ? TailStrategy::GuardWithIf : overlap);
+    if (low_tile) stage.unroll(y_out);
     if (p.phase > 1) {
       const Var phase("phase");
       stage.split(y_in, phase, y_in, p.tile_y);
@@ -259,8 +272,9 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
       order.insert(order.end(), {y_in, x_out, y_out});
     }
     unrolled.push_back(y_in);
-    if (p.task_rows > 0 && p.task_rows < anchor.extent(anchor.rank - 2)) {
-      stage.split(y_out, rows, y_out, p.task_rows / (p.tile_y * p.phase));
+    if (p.task_rows > 0 && p.task_rows < height && !low_tile) {
+      stage.split(y_out, rows, y_out, p.task_rows / (p.tile_y * p.phase),
+                  TailStrategy::GuardWithIf);
       order.push_back(rows);
       outer.push_back(rows);
     }
@@ -302,6 +316,10 @@ void conv_direct(lower::Kernel& kernel, const Schedule& schedule) {
   kernel.reads_whole_vectors = parameters.unroll_channels;
   constexpr int kHalvesPay = 64;  // bytes: shorter vectors start no less often than their halves
   kernel.halves_padded_vectors = kernel.target.vector_bytes >= kHalvesPay;
+  if (parameters.prefetch > 0) {
+    kernel.prefetched = operand_name(kernel, anchor.contraction, 1);
+    kernel.prefetch_vectors = parameters.prefetch;
+  }
   check(kernel, anchor, parameters);
   const TileLoops loops = schedule_tiles(anchor, parameters);
   RegisterTile(anchor, parameters).schedule(loops);

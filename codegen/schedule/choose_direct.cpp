@@ -1,0 +1,212 @@
+// Default schedules of convolutions, forward and backward-data, whose groups fill vectors.
+#include <algorithm>
+#include <vector>
+
+#include "codegen/schedule/caches.h"
+#include "codegen/schedule/choose_contraction.h"
+#include "codegen/schedule/conv_view.h"
+#include "codegen/schedule/register_tile.h"
+#include "codegen/schedule/tasks.h"
+
+namespace ag {
+namespace {
+
+constexpr double kImpossible = 1e30;
+// Far weights read by few positions are read in passes of about what the first-level cache keeps
+// beside the sums.
+constexpr int64_t kFewPositions = 256;
+constexpr int64_t kPassBytes = kCaches.first * 3 / 4;
+// Weights of more bytes are no longer in the second-level cache when a network comes back to them,
+// and arrive so many bytes a cycle.
+constexpr int64_t kColdWeights = kCaches.second / 4;
+constexpr double kColdBytes = 5;
+constexpr int64_t kPrefetchVectors = 16;
+
+struct DirectTile {
+  int64_t x = 1, y = 1, k = 1;
+  int64_t unroll_taps = 0;
+  double cost = kImpossible;
+};
+
+class DirectChooser {
+ public:
+  explicit DirectChooser(const ConvView& conv)
+      : conv_(conv),
+        block_(conv.kernel.results[0].type.layout.block_of(conv.spec.dims.out_channel)),
+        vectors_(conv.registers_of(block_)),
+        blocks_((conv.extents.output + block_ - 1) / block_),
+        width_(conv.result().back()),
+        height_(conv.rank() > 3 ? conv.result()[conv.rank() - 2] : 1),
+        images_(conv.node.types[0].count() /
+                (width_ * height_ * conv.result()[conv.spec.dims.out_channel])) {}
+
+  Schedule choose() const {
+    int64_t phase = phases();
+    DirectTile best = best_tile(phase);
+    if (best.cost == kImpossible) {  // no tile starts at one phase throughout
+      phase = 1;
+      best = best_tile(phase);
+    }
+    const int64_t passes = choose_passes(best, phase);
+    Schedule schedule{"conv_direct",
+                      {{"tile_x", best.x},
+                       {"tile_y", best.y},
+                       {"tile_k", best.k},
+                       {"unroll_taps", passes > 1 && phase == 1 ? 0 : best.unroll_taps},
+                       {"phase", phase},
+                       {"passes", passes},
+                       {"unroll_epilogue", !is_costly_epilogue(conv_.kernel.body)},
+                       {"task_rows", task_rows(best, phase, passes)}}};
+    // Where more tiles read a panel, all but the first would ask in vain.
+    if (height_ % best.y != 0 && weight_bytes() > kColdWeights) {
+      schedule.values["prefetch"] = kPrefetchVectors;
+    }
+    return schedule;
+  }
+
+ private:
+  DirectTile best_tile(int64_t phase) const {
+    DirectTile best;
+    for (int64_t k : divisors(blocks_, 4)) {
+      for (int64_t x = 1; x <= std::min<int64_t>(width_, 32); ++x) {
+        for (int64_t y : rows_of_tiles(phase)) consider({x, y, k}, phase, best);
+      }
+    }
+    return best;
+  }
+
+  // Rows that divide the height, and those of which two tiles cover it, as 4 and 3 of 7.
+  std::vector<int64_t> rows_of_tiles(int64_t phase) const {
+    if (phase > 1) return {1};
+    constexpr int64_t kMost = 4;
+    std::vector<int64_t> rows = divisors(height_, kMost);
+    for (int64_t y = height_ / 2 + 1; y <= kMost && y < height_; ++y) rows.push_back(y);
+    return rows;
+  }
+
+  // How often the sum over input channels is interrupted, so that weights are read once from afar.
+  int64_t choose_passes(const DirectTile& tile, int64_t phase) const {
+    const BufferForm* weights = conv_.form(1);
+    const BufferForm* inputs = conv_.form(0);
+    if (conv_.spec.groups > 1 || conv_.rank() < 4 || !weights || !inputs) return 1;
+    const int64_t block = weights->type.layout.block_of(conv_.spec.dims.rhs_input);
+    const bool blocked = block > 1 && inputs->type.layout.block_of(conv_.spec.dims.lhs_channel) > 1;
+    if (!blocked || conv_.extents.input % block != 0) return 1;
+    const bool divides = width_ % tile.x == 0 && height_ % (tile.y * phase) == 0;
+    const bool reused = width_ * height_ > tile.x * tile.y * phase;
+    if (!far_weights() || !divides || !reused) return 1;
+    const int64_t blocks = conv_.extents.input / block;
+    const int64_t panel = tile.k * block_ * 4 * block * element_count(conv_.extents.rhs);
+    return blocks / divisors(blocks, std::max<int64_t>(kPassBytes / panel, 1)).back();
+  }
+
+  int64_t weight_bytes() const {
+    const BufferForm* weights = conv_.form(1);
+    return weights ? weights->type.count() * 4 : 0;
+  }
+
+  // Weights from beyond the second-level cache that few positions share.
+  bool far_weights() const {
+    return weight_bytes() >= kFarWeights && width_ * height_ <= kFewPositions;
+  }
+
+  int64_t phases() const {
+    if (conv_.rank() != 4) return 1;
+    return std::max(conv_.spec.lhs_dilation[0], conv_.spec.lhs_dilation[1]);
+  }
+
+  void consider(DirectTile tile, int64_t phase, DirectTile& best) const {
+    if (phase > 1 && (width_ % tile.x != 0 || (tile.x < width_ && tile.x % phase != 0))) return;
+    const int last = static_cast<int>(conv_.spec.stride.size()) - 1;
+    const int64_t taps_x = conv_.extents.rhs[last];
+    const bool may_share = taps_x > 1 && taps_x <= 7;
+    const int64_t most = phase > 1 ? 2 : may_share ? 1 : 0;
+    for (int64_t unroll : {most, int64_t{0}}) {
+      if (unroll == 0 && (phase > 1)) break;
+      tile.unroll_taps = unroll;
+      const bool one_tap = phase > 1 && far_weights();  // a step is one tap of one phase
+      const int64_t taps = unroll == 0 ? 1 : taps_x;
+      const TileStep step = one_tap ? tap_step(tile, phase) : tile_step(tile, taps, phase);
+      const bool shares = unroll > 0 && !one_tap;
+      if (!fits_registers(conv_.kernel.target, step.accumulators, step.vectors, shares)) continue;
+      tile.cost = height_ % tile.y == 0 ? cost_of(step) : cost_of_two(tile, taps);
+      // Between equals the flatter tile: its rows are fewer streams of memory.
+      const bool flatter = tile.cost == best.cost && tile.k == best.k && tile.y < best.y;
+      if (tile.cost < best.cost || flatter) best = tile;
+    }
+  }
+
+  // Of a tile and the lower one that covers the rest of the height.
+  double cost_of_two(const DirectTile& tile, int64_t taps) const {
+    double cycles = 0;
+    for (int64_t rows : {tile.y, height_ - tile.y}) {
+      TileStep step = tile_step({tile.x, rows, tile.k}, taps, 1);
+      step.used = used_part(width_, tile.x);
+      step.far = wait_for_weights(step, tile);
+      cycles += cost_of(step) * static_cast<double>(rows);
+    }
+    return cycles / static_cast<double>(height_);
+  }
+
+  // Of far weights read in one stream (see passes): a tap meets one position in `phase`.
+  TileStep tap_step(const DirectTile& tile, int64_t phase) const {
+    TileStep step;
+    step.accumulators = static_cast<double>(tile.x * tile.y * tile.k * vectors_);
+    step.multiply_adds = step.accumulators / static_cast<double>(phase);
+    step.vectors = static_cast<double>(tile.k * vectors_);
+    step.broadcasts = static_cast<double>(tile.x * tile.y) / static_cast<double>(phase);
+    step.used = used_part(width_, tile.x) * used_part(height_, tile.y);
+    return step;
+  }
+
+  TileStep tile_step(const DirectTile& tile, int64_t taps_x, int64_t phase) const {
+    const int last = static_cast<int>(conv_.spec.stride.size()) - 1;
+    const int64_t accumulators = tile.x * tile.y * tile.k * vectors_;
+    const int64_t hits = std::max<int64_t>(1, taps_x / phase);  // taps that meet an element
+    const int64_t inputs =
+        tile.y * (phase > 1 ? tile.x / phase + 1
+                            : distinct_inputs(tile.x, conv_.spec.stride[last], taps_x,
+                                              conv_.spec.rhs_dilation[last]));
+    TileStep step;
+    step.multiply_adds = static_cast<double>(accumulators * hits);
+    step.chain = static_cast<double>(hits);
+    step.vectors = static_cast<double>(tile.k * vectors_ * taps_x);
+    step.broadcasts = static_cast<double>(inputs);
+    step.accumulators = static_cast<double>(accumulators);
+    step.used = used_part(width_, tile.x) * used_part(height_, tile.y);
+    if (phase == 1) step.far = wait_for_weights(step, tile);
+    return step;
+  }
+
+  // The first tile of a panel waits for its weights, the others find them near; the mean.
+  double wait_for_weights(const TileStep& step, const DirectTile& tile) const {
+    if (weight_bytes() <= kColdWeights) return 0;
+    int64_t tiles = (width_ + tile.x - 1) / tile.x * ((height_ + tile.y - 1) / tile.y);
+    if (weight_bytes() < kFarWeights) tiles *= images_;  // they stay for the next image
+    const double bytes =
+        step.vectors / static_cast<double>(vectors_) * static_cast<double>(block_) * 4;
+    return std::max(0.0, bytes / kColdBytes - step.multiply_adds / 2) / static_cast<double>(tiles);
+  }
+
+  // Rows of a parallel task; 0 where the kernel is too small to share. Neighbouring tasks share a
+  // panel of weights.
+  int64_t task_rows(const DirectTile& tile, int64_t phase, int64_t passes) const {
+    if (conv_.flops() < kSharedWork) return 0;
+    if (passes > 1) return height_;
+    const int64_t rows = tile.y * phase, tiles = (height_ + rows - 1) / rows;
+    if (height_ % tile.y != 0) return tiles * rows;  // two tiles of unequal rows
+    const int64_t panels = images_ * conv_.spec.groups * blocks_ / tile.k;
+    return units_per_task(panels, tiles, conv_.flops(), conv_.copies_input()) * rows;
+  }
+
+  const ConvView& conv_;
+  int64_t block_, vectors_, blocks_;  // blocks_: of a group
+  int64_t width_, height_;
+  int64_t images_;  // and other axes outside of the last two
+};
+
+}  // namespace
+
+Schedule choose_direct(const ConvView& conv) { return DirectChooser(conv).choose(); }
+
+}  // namespace ag
