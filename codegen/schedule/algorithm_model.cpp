@@ -17,9 +17,8 @@ constexpr double kPerCycle = 2, kDirectPart = 0.95, kWinogradPart = 0.85;
 constexpr double kWeightBytesPerCycle = 4, kExposed = 0.7;
 // Weights that no cache keeps from one image to the next: transformed ones are read for each.
 constexpr double kMemoryWeights = 2 * kCaches.third;
-// Cycles that an element of transformed weights costs a run which transforms them: a product of
-// nine, written, read and written again in another layout.
-constexpr double kTransformed = 4;
+// Cycles that an element of transformed weights costs a run which transforms them: it is written.
+constexpr double kTransformed = 1;
 // Of backward-weights: tiles that are summed at once, blocks of output channels that share
 // transformed inputs, and bytes of sums that are read or written in a cycle.
 constexpr double kBlockTiles = 64, kPanelBlocks = 4, kSumBytesPerCycle = 8;
