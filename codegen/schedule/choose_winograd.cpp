@@ -94,6 +94,14 @@ class WinogradChooser {
     return {tile * tiles_x_ * tiles_y_ * frames <= kSmallBlock ? spans_ : 1, frames};
   }
 
+  // Takes a tile over one image or several where it is better.
+  void consider(Tile tile, int64_t images, Tile& best) const {
+    for (int64_t n : divisors(images, 14)) {
+      tile.n = n;
+      consider(tile, best);
+    }
+  }
+
   void consider(Tile tile, Tile& best) const {
     const int64_t lanes = kernel_.target.lanes(4), vectors = (block_ + lanes - 1) / lanes;
     TileStep step;
@@ -112,7 +120,7 @@ class WinogradChooser {
     for (int64_t k : divisors(group, 4)) {
       for (int64_t y : divisors(rows, 4)) {
         for (int64_t x = 1; x <= std::min<int64_t>(tiles_x_, 14); ++x) {
-          for (int64_t n : divisors(images, 14)) consider({x, y, k, n}, best);
+          consider({x, y, k}, images, best);
         }
       }
     }
