@@ -2,7 +2,7 @@
 //
 // What: finds convolutions of 3x3 taps along their last two axes without stride and groups, forward
 // and backward-data, of images and videos, dilated or not, asks the model, and writes the transform
-// of the weights as nodes over them. The gradient of such a convolution of images towards its
+// of the weights as a node over them. The gradient of such a convolution of images towards its
 // weights, which is a convolution with 3x3 results, is asked for on its own.
 //
 // Why here: the transformed weights are a value like any other, so layout gives them a layout of
@@ -13,11 +13,9 @@
 #include "passes/algorithm.h"
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
 
 #include "ir/ops/conv.h"
-#include "ir/ops/view.h"
 #include "ir/ops/winograd.h"
 #include "passes/copy.h"
 #include "passes/prepared.h"
@@ -65,18 +63,6 @@ Integers padding_of(const ConvSpec& spec) {
   return padding;
 }
 
-Tensor transformed(Tensor w, const ConvSpec& spec, int64_t tile) {
-  Integers axes(w.rank());
-  std::iota(axes.begin(), axes.end(), 0);
-  const Integers spatial(axes.begin() + 2, axes.end());
-  if (spec.dims.rhs_output == 1) {
-    std::swap(axes[0], axes[1]);
-    w = transpose(w, axes);
-  }
-  if (spec.reverse) w = reverse(w, spatial);
-  return winograd_weights(w, tile);
-}
-
 // What computes a node instead of it; nothing where it stays.
 std::optional<Tensor> replacement(const Graph& graph, int i, bool prepared,
                                   const AlgorithmModel& model, GraphCopy& copy) {
@@ -90,8 +76,8 @@ std::optional<Tensor> replacement(const Graph& graph, int i, bool prepared,
   const ConvSpec spec = ConvSpec::of(node);
   const Tensor x = copy.tensor(node.operands[0]), other = copy.tensor(node.operands[1]);
   if (weights) return winograd_backward_weights(x, other, tile, padding_of(spec));
-  return winograd_conv(x, transformed(other, spec, tile), tile, padding_of(spec),
-                       spec.rhs_dilation);
+  const Tensor u = winograd_weights(other, tile, spec.dims.rhs_output == 1, spec.reverse);
+  return winograd_conv(x, u, tile, padding_of(spec), spec.rhs_dilation);
 }
 
 }  // namespace

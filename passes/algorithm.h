@@ -23,10 +23,8 @@ class AlgorithmModel {
 //
 //   %1 = conv(%x, %w, padding=[1,1,1,1])
 // becomes
-//   %1 = reshape(%w)                              # o·i rows of nine taps
-//   %2 = matmul(%1, constant G⊗G)
-//   %3 = reshape(%2)                              # [o,i,m+2,m+2]
-//   %4 = winograd_conv(%x, %3, tile=4, padding=[1,1,1,1])
+//   %1 = winograd_weights(%w, tile=4)             # [o,i,m+2,m+2]
+//   %2 = winograd_conv(%x, %1, tile=4, padding=[1,1,1,1])
 //
 // Runs after differentiation and before fusion and layout.
 Graph choose_algorithms(const Graph& graph, const AlgorithmModel& model);

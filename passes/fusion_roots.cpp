@@ -50,7 +50,8 @@ constexpr RoleRow kRoles[] = {
     {&ops::window_scatter, FusionRole::anchor, "window"},
     {&ops::window_gather, FusionRole::anchor, "window"},
     {&ops::winograd_conv, FusionRole::anchor, "winograd"},
-    {&ops::winograd_backward_weights, FusionRole::anchor, "winograd_weights"},
+    {&ops::winograd_backward_weights, FusionRole::anchor, "winograd_backward"},
+    {&ops::winograd_weights, FusionRole::anchor, "winograd_transform"},
 };
 
 const RoleRow* role_row(const OpDef& op) {

@@ -95,6 +95,9 @@ struct Kernel {
   std::vector<Contraction> contractions;
   std::optional<Winograd> winograd;
   std::optional<WinogradBackward> winograd_backward;
+  // G w of winograd_weights, in the op's logical coordinates; its column is one of w. Not defined
+  // where the kernel has no such op.
+  Halide::Func weight_rows;
   std::vector<Halide::Func> results;  // physical, one per output of the body
   // The results as they are computed together: equal to `results`, or one tuple-valued Func.
   std::vector<Halide::Func> stages;

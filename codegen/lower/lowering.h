@@ -53,6 +53,7 @@ std::span<const Lowering> reduce_lowerings();
 std::span<const Lowering> window_lowerings();
 std::span<const Lowering> winograd_lowerings();
 std::span<const Lowering> winograd_backward_lowerings();
+std::span<const Lowering> winograd_weights_lowerings();
 std::span<const Lowering> index_lowerings();
 std::span<const Lowering> random_lowerings();
 std::span<const Lowering> conv_lowerings();

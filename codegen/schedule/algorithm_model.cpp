@@ -15,11 +15,10 @@ namespace {
 constexpr double kPerCycle = 2, kDirectPart = 0.95, kWinogradPart = 0.85;
 // Far weights: bytes a cycle, and the part that nothing hides.
 constexpr double kWeightBytesPerCycle = 4, kExposed = 0.7;
-// Weights that no cache keeps from one image to the next: transformed ones are read for each.
-constexpr double kMemoryWeights = 2 * kCaches.third;
-// Cycles that an element of transformed weights costs a run which transforms them: a product of
-// nine, written, read and written again in another layout.
-constexpr double kTransformed = 4;
+// Tiles of small images that share one reading of weights that no cache keeps.
+constexpr double kSharedTiles = 64;
+// Cycles that an element of transformed weights costs a run which transforms them: it is written.
+constexpr double kTransformed = 1;
 // Of backward-weights: tiles that are summed at once, blocks of output channels that share
 // transformed inputs, and bytes of sums that are read or written in a cycle.
 constexpr double kBlockTiles = 64, kPanelBlocks = 4, kSumBytesPerCycle = 8;
@@ -46,8 +45,15 @@ struct Work {
   double streaming(double weights, double times) const {
     const double bytes = weights * all_taps * inputs * outputs * 4;
     if (!cold && bytes <= kFarWeights) return 0;
-    const double readings = bytes > kMemoryWeights ? times : 1;
+    const double readings = bytes > static_cast<double>(kMemoryWeights) ? times : 1;
     return readings * kExposed * bytes / kWeightBytesPerCycle;
+  }
+  // How often weights are read that no cache keeps: at least by four tasks, by an image once. Those
+  // of videos are not shared.
+  double far_readings(double tiles) const {
+    constexpr double kLeastTasks = 4;
+    if (batch > images) return images;
+    return std::min(images, std::max(std::ceil(tiles / kSharedTiles), kLeastTasks));
   }
   double direct() const {
     const double multiply_adds =
@@ -64,7 +70,7 @@ struct Work {
     const auto elements = static_cast<double>(spec.patch() * spec.patch());
     return tiles * elements * taps * inputs * outputs / (lanes * kPerCycle * kWinogradPart) +
            tiles * (inputs * cost.input + outputs * cost.output) / lanes +
-           streaming(elements, images);
+           streaming(elements, far_readings(tiles));
   }
 };
 

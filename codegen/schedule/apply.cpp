@@ -20,6 +20,7 @@ constexpr Row kCpuTemplates[] = {
     {"matvec", matvec},
     {"pointwise", pointwise},
     {"reduction", reduction},
+    {"winograd_transform", winograd_transform},
 };
 
 constexpr Row kCudaTemplates[] = {

@@ -37,6 +37,7 @@ void matmul_deep(lower::Kernel& kernel, const Schedule& schedule);
 void matvec(lower::Kernel& kernel, const Schedule& schedule);
 void pointwise(lower::Kernel& kernel, const Schedule& schedule);
 void reduction(lower::Kernel& kernel, const Schedule& schedule);
+void winograd_transform(lower::Kernel& kernel, const Schedule& schedule);
 
 // Lowers, schedules and compiles: what the kernel worker runs.
 KernelResult compile_kernel(const KernelRequest& request);

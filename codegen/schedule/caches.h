@@ -18,4 +18,7 @@ inline constexpr Caches kCaches;
 // Weights of more bytes than this come from beyond the second-level cache.
 inline constexpr int64_t kFarWeights = kCaches.second;
 
+// Transformed weights of more bytes than this stay in no cache from one image to the next.
+inline constexpr int64_t kMemoryWeights = 2 * kCaches.third;
+
 }  // namespace ag

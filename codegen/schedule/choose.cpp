@@ -25,15 +25,29 @@ Schedule choose_pointwise(const KernelView& kernel) {
   return {"pointwise", {{"parallel", largest_operand(kernel) >= kSerialElements}}};
 }
 
+// Winograd's weights, where their convolution gave them a layout.
+Schedule choose_winograd_transform(const KernelView& kernel) {
+  const TensorType& result = kernel.results[0].type;
+  const LayoutDim innermost = result.layout.dims(result.rank()).back();
+  const bool parallel = largest_operand(kernel) >= kSerialElements;
+  const bool blocked = kernel.results.size() == 1 && innermost.axis == 0 && innermost.block > 1;
+  return {blocked ? "winograd_transform" : "pointwise", {{"parallel", parallel}}};
+}
+
 Schedule choose_reduction(const KernelView& kernel) {
   return {"reduction", {{"parallel", largest_operand(kernel) >= kSerialElements}}};
 }
 
 constexpr Choice kCpuChoices[] = {
-    {"conv", choose_conv},           {"matmul", choose_matmul},
-    {"pointwise", choose_pointwise}, {"reduction", choose_reduction},
-    {"window", choose_pointwise},    {"gather", choose_pointwise},
-    {"winograd", choose_winograd},   {"winograd_weights", choose_winograd_weights},
+    {"conv", choose_conv},
+    {"matmul", choose_matmul},
+    {"pointwise", choose_pointwise},
+    {"reduction", choose_reduction},
+    {"window", choose_pointwise},
+    {"gather", choose_pointwise},
+    {"winograd", choose_winograd},
+    {"winograd_backward", choose_winograd_weights},
+    {"winograd_transform", choose_winograd_transform},
 };
 
 Schedule choose_cpu_schedule(const KernelView& kernel) {

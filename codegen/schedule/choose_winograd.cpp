@@ -16,6 +16,7 @@ constexpr int64_t kFarTiles = 64;
 // Patches and products of one row of tiles in all frames of a block.
 constexpr int64_t kFrameBytes = 4 * kCaches.second;
 constexpr double kSharedFlops = 2e6;
+constexpr int64_t kLeastTasks = 4;
 
 class WinogradChooser {
  public:
@@ -35,7 +36,7 @@ class WinogradChooser {
   Schedule choose() const {
     const int64_t group = divisors(blocks_, tiles_x_ * tiles_y_ * all_frames() > 64 ? 4 : 2).back();
     const Block block = choose_block(group);
-    const Tile tile = choose_tile(group, tile_rows(block.rows));
+    const Tile tile = choose_tile(group, tile_rows(block.rows), block.images);
     Schedule schedule{"conv_winograd",
                       {{"output_tile", spec_.tile},
                        {"rows", block.rows},
@@ -46,17 +47,21 @@ class WinogradChooser {
                        {"unroll_epilogue", !is_costly_epilogue(kernel_.body)},
                        {"parallel", choose_parallel(block)}}};
     if (y_axis_ > 0) schedule.values["frames"] = block.frames;
+    if (block.images > 1) {
+      schedule.values["images"] = block.images;
+      schedule.values["tile_n"] = tile.n;
+    }
     return schedule;
   }
 
  private:
   struct Tile {
-    int64_t x = 1, y = 1, k = 1;
+    int64_t x = 1, y = 1, k = 1, n = 1;
     double cost = 1e30;
   };
-  // What is transformed at once: rows of tiles, of each phase, of some frames.
+  // What is transformed at once: rows of tiles, of each phase, of some frames or images.
   struct Block {
-    int64_t rows, frames;
+    int64_t rows, frames, images = 1;
   };
 
   int64_t elements() const { return spec_.patch() * spec_.patch(); }
@@ -69,7 +74,15 @@ class WinogradChooser {
            block_ * 4;
   }
 
+  // Small images that read their weights from memory share the reading.
+  int64_t choose_images() const {
+    if (y_axis_ > 0 || weight_bytes() <= kMemoryWeights) return 1;
+    const int64_t most = std::min(out_[0] / kLeastTasks, kFarTiles / (tiles_x_ * tiles_y_));
+    return divisors(out_[0], std::max<int64_t>(most, 1)).back();
+  }
+
   Block choose_block(int64_t group) const {
+    if (const int64_t images = choose_images(); images > 1) return {spans_, 1, images};
     const int64_t tile = elements() * (weights_[1] + group * block_) * 4;
     const int64_t row = tiles_x_ * tile_rows(1);
     const int64_t most = std::max<int64_t>(kFrameBytes / (tile * row), 1);
@@ -81,20 +94,33 @@ class WinogradChooser {
     return {tile * tiles_x_ * tiles_y_ * frames <= kSmallBlock ? spans_ : 1, frames};
   }
 
-  Tile choose_tile(int64_t group, int64_t rows) const {
+  // Takes a tile over one image or several where it is better.
+  void consider(Tile tile, int64_t images, Tile& best) const {
+    for (int64_t n : divisors(images, 14)) {
+      tile.n = n;
+      consider(tile, best);
+    }
+  }
+
+  void consider(Tile tile, Tile& best) const {
     const int64_t lanes = kernel_.target.lanes(4), vectors = (block_ + lanes - 1) / lanes;
+    TileStep step;
+    step.multiply_adds = step.accumulators =
+        static_cast<double>(tile.x * tile.y * tile.n * tile.k * vectors);
+    step.vectors = static_cast<double>(tile.k * vectors);
+    step.broadcasts = static_cast<double>(tile.x * tile.y * tile.n);
+    step.used = used_part(tiles_x_, tile.x);
+    if (!fits_registers(kernel_.target, step.accumulators, step.vectors, false)) return;
+    tile.cost = cost_of(step);
+    if (tile.cost < best.cost) best = tile;
+  }
+
+  Tile choose_tile(int64_t group, int64_t rows, int64_t images) const {
     Tile best;
     for (int64_t k : divisors(group, 4)) {
       for (int64_t y : divisors(rows, 4)) {
         for (int64_t x = 1; x <= std::min<int64_t>(tiles_x_, 14); ++x) {
-          TileStep step;
-          step.multiply_adds = step.accumulators = static_cast<double>(x * y * k * vectors);
-          step.vectors = static_cast<double>(k * vectors);
-          step.broadcasts = static_cast<double>(x * y);
-          step.used = used_part(tiles_x_, x);
-          if (!fits_registers(kernel_.target, step.accumulators, step.vectors, false)) continue;
-          const Tile tile{x, y, k, cost_of(step)};
-          if (tile.cost < best.cost) best = tile;
+          consider({x, y, k}, images, best);
         }
       }
     }
@@ -105,7 +131,7 @@ class WinogradChooser {
     const auto flops =
         static_cast<double>(node_.op->flops(node_, kernel_.body.operand_types(node_)));
     if (flops < kSharedFlops) return 0;
-    return spans_ / block.rows * all_frames() / block.frames * out_[0] > 1 ? 1 : 2;
+    return spans_ / block.rows * all_frames() / block.frames * (out_[0] / block.images) > 1 ? 1 : 2;
   }
 
   const KernelView& kernel_;

@@ -112,7 +112,7 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
   demands.results.resize(body.outputs().size());
   if (kernel_class == "matmul") return matmul_demands(body, target_);
   if (kernel_class == "winograd") return winograd_demands(body, target_.lanes(4));
-  if (kernel_class == "winograd_weights") return winograd_weights_demands(body, target_.lanes(4));
+  if (kernel_class == "winograd_backward") return winograd_weights_demands(body, target_.lanes(4));
   const Node* conv = kernel_class == "conv" ? find_anchor(body, ops::conv) : nullptr;
   if (!conv || conv->types[0].dtype != DType::f32) return demands;
   ConvSpec spec = ConvSpec::of(*conv);
@@ -163,7 +163,8 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
 }
 
 bool CpuLayoutModel::follows(std::string_view kernel_class) const {
-  constexpr std::string_view kFollowing[] = {"pointwise", "reduction", "window", "concat", "slice"};
+  constexpr std::string_view kFollowing[] = {"pointwise", "reduction", "window",
+                                             "concat",    "slice",     "winograd_transform"};
   return std::find(std::begin(kFollowing), std::end(kFollowing), kernel_class) !=
          std::end(kFollowing);
 }

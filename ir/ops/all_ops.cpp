@@ -89,6 +89,7 @@ constexpr const OpDef* kAllOps[] = {
     &ops::matmul,
     &ops::winograd_conv,
     &ops::winograd_backward_weights,
+    &ops::winograd_weights,
     // windows
     &ops::max_pool,
     &ops::sum_pool,

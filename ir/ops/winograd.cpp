@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 
 #include "ir/infer.h"
-#include "ir/ops/contract.h"
-#include "ir/ops/leaf.h"
-#include "ir/ops/view.h"
 
 namespace ag {
 namespace {
@@ -281,23 +278,6 @@ constinit const OpDef winograd_conv{.name = "winograd_conv",
                                     .preserves_zero = [](const Attributes&) { return true; }};
 
 }  // namespace ops
-
-Tensor winograd_weights(Operand w, int64_t tile) {
-  const Matrix& g = WinogradMatrices::of_tile(tile).weights;
-  const Shape shape = w.tensor.shape();
-  const int64_t size = tile + 2;
-  ReferenceTensor kronecker(w.tensor.type().dtype, {9, size * size});
-  for (int64_t k = 0; k < 9; ++k) {
-    for (int64_t p = 0; p < size * size; ++p)
-      kronecker.floats[k * size * size + p] = g[p / size][k / 3] * g[p % size][k % 3];
-  }
-  const Shape axes(shape.begin(), shape.end() - 2);
-  const Tensor taps = reshape(w, {element_count(axes), 9});
-  const Tensor transform = constant(taps.graph(), kronecker.to_array());
-  Shape result = axes;
-  result.insert(result.end(), {size, size});
-  return reshape(matmul(taps, transform), result);
-}
 
 Tensor winograd_conv(Operand x, Operand u, int64_t tile, Integers padding, Integers dilation) {
   return apply(ops::winograd_conv, {x.tensor, u.tensor},

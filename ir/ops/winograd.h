@@ -27,6 +27,11 @@ namespace ag::ops {
 // [low0,high0,…] and dilation [d0,…] of all spatial axes
 extern const OpDef winograd_conv;
 
+// The transformed weights of w [o, i, taps…, 3, 3]: [o, i, taps…, m+2, m+2]; tile (m: 2 or 4).
+// `transposed` exchanges o and i, `reversed` walks all taps backwards: both together are the
+// weights of the gradient towards the image.
+extern const OpDef winograd_weights;
+
 // The gradient of such a convolution of images towards its weights w [o, i, 3, 3], by the transpose
 // of the same formula:
 //
@@ -71,8 +76,7 @@ struct WinogradSpec {
   int64_t reach(int axis, int64_t in, int64_t out) const;
 };
 
-// u of weights w [o, i, taps…, 3, 3].
-Tensor winograd_weights(Operand w, int64_t tile);
+Tensor winograd_weights(Operand w, int64_t tile, bool transposed = false, bool reversed = false);
 Tensor winograd_conv(Operand x, Operand u, int64_t tile, Integers padding = {},
                      Integers dilation = {});
 Tensor winograd_backward_weights(Operand x, Operand dy, int64_t tile, Integers padding = {});

@@ -159,6 +159,21 @@ void add_conv_cases(OpCases& table) {
                      false});
   }
   for (int64_t tile : {2, 4}) {
+    table.push_back({"winograd_weights",
+                     tile == 2 ? "tile2" : "tile4",
+                     {DType::f32, DType::f64},
+                     [tile](CaseBuilder& b) {
+                       b.result(winograd_weights(b.operand({5, 3, 3, 3}, -1, 1), tile));
+                     },
+                     false});
+    table.push_back({"winograd_weights",
+                     tile == 2 ? "tile2_backward" : "tile4_backward",
+                     {DType::f32, DType::f64},
+                     [tile](CaseBuilder& b) {
+                       Tensor w = b.operand({5, 18, 2, 3, 3}, -1, 1);
+                       b.result(winograd_weights(w, tile, true, true));
+                     },
+                     false});
     table.push_back({"winograd_backward_weights",
                      tile == 2 ? "tile2" : "tile4",
                      {DType::f32, DType::f64},

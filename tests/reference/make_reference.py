@@ -184,6 +184,7 @@ OPS = {
     "reduce_min": reduction(torch.amin),
     "argmax": lambda a, t, x: x.argmax(a["axis"]), "argmin": lambda a, t, x: x.argmin(a["axis"]),
     "conv": ops_conv.conv, "matmul": matmul, "winograd_conv": ops_conv.winograd_conv,
+    "winograd_weights": ops_conv.winograd_weights,
     "winograd_backward_weights": ops_conv.winograd_backward_weights,
     "max_pool": ops_window.max_pool, "sum_pool": ops_window.sum_pool,
     "window_gather": ops_window.window_gather, "window_scatter": ops_window.window_scatter,

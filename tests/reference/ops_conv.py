@@ -55,16 +55,30 @@ def conv(a, type_, x, w):
     return torch.cat(results, capital)
 
 
-def winograd_conv(a, type_, x, u):
-    """The convolution of 3x3 taps whose weights were transformed to u; no gradients."""
-    m = a["tile"]
+def winograd_matrix(m, dtype):
+    """G: from three taps to m + 2 points."""
     points = [0, 1, -1] if m == 2 else [0, 2 / 3, -2 / 3, 3 / 2, -3 / 2]
     # Toom-Cook: the product of a point's distances to the others; F(2x2) halves up to sign.
     scale = [1, 2, 2] if m == 2 else [
         math.prod(p - other for other in points if other != p) for p in points]
-    g = torch.tensor([[p ** k / s for k in range(3)] for p, s in zip(points, scale)] + [[0, 0, 1]],
-                     dtype=x.dtype)
-    inverse = torch.linalg.pinv(g)
+    return torch.tensor([[p ** k / s for k in range(3)] for p, s in zip(points, scale)]
+                        + [[0, 0, 1]], dtype=dtype)
+
+
+def winograd_weights(a, type_, w):
+    """Weights of 3x3 taps, transformed; no gradients."""
+    w = w.detach()
+    if a["transposed"]:
+        w = w.transpose(0, 1)
+    if a["reversed"]:
+        w = w.flip(list(range(2, w.dim())))
+    g = winograd_matrix(a["tile"], w.dtype)
+    return torch.einsum("kp,oi...pq,lq->oi...kl", g, w, g)
+
+
+def winograd_conv(a, type_, x, u):
+    """The convolution of 3x3 taps whose weights were transformed to u; no gradients."""
+    inverse = torch.linalg.pinv(winograd_matrix(a["tile"], x.dtype))
     w = torch.einsum("kp,oi...pq,lq->oi...kl", inverse, u.detach(), inverse)
     spatial = x.dim() - 2
     pairs = list(zip(a["padding"][::2], a["padding"][1::2])) or [(0, 0)] * spatial

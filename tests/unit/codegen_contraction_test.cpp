@@ -552,32 +552,32 @@ const Case kCases[] = {
        conv_gradient<1>(b, {4, 32, 8, 8}, {64, 32, 1, 1}, {});
      },
      "conv_backward_weights"},
-    {"Winograd's backward weights", "winograd_weights",
+    {"Winograd's backward weights", "winograd_backward",
      [](Body& b) {
        winograd_gradient<4>(b, {4, 32, 12, 16}, 32, {1, 1, 1, 1}, false);
      },
      "conv_winograd_weights"},
-    {"Winograd's backward weights, odd sizes, padding lanes", "winograd_weights",
+    {"Winograd's backward weights, odd sizes, padding lanes", "winograd_backward",
      [](Body& b) {
        winograd_gradient<4>(b, {3, 20, 9, 11}, 24, {1, 0, 2, 1}, true);
      },
      "conv_winograd_weights"},
-    {"Winograd's backward weights without halo, tiles of 2", "winograd_weights",
+    {"Winograd's backward weights without halo, tiles of 2", "winograd_backward",
      [](Body& b) {
        winograd_gradient<2>(b, {5, 16, 7, 6}, 48, {1, 1, 1, 1}, false);
      },
      "conv_winograd_weights", false},
-    {"Winograd's backward weights in panels, no padding", "winograd_weights",
+    {"Winograd's backward weights in panels, no padding", "winograd_backward",
      [](Body& b) {
        winograd_gradient<4>(b, {2, 40, 7, 9}, 264, {0, 0, 0, 0}, true);
      },
      "conv_winograd_weights"},
-    {"Winograd's backward weights, partial sums", "winograd_weights",
+    {"Winograd's backward weights, partial sums", "winograd_backward",
      [](Body& b) {
        winograd_gradient<4>(b, {16, 32, 16, 16}, 64, {1, 1, 1, 1}, true);
      },
      "conv_winograd_weights"},
-    {"Winograd's backward weights of few channels, any layout", "winograd_weights",
+    {"Winograd's backward weights of few channels, any layout", "winograd_backward",
      [](Body& b) {
        winograd_gradient<2>(b, {1, 3, 8, 9}, 5, {1, 1, 1, 1}, false);
      },

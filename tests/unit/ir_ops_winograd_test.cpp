@@ -101,6 +101,16 @@ TEST_CASE("winograd_backward_weights explains its errors") {
                        doctest::Contains("leaves no room"), CompileError);
 }
 
+TEST_CASE("winograd_weights explains its errors") {
+  Graph graph("g");
+  const Tensor w{graph, graph.add_leaf(ops::input, "w", f32(3, 2, 3, 3), {})};
+  const Tensor wide{graph, graph.add_leaf(ops::input, "wide", f32(3, 2, 3, 5), {})};
+  CHECK_THROWS_WITH_AS(winograd_weights(w, 3), doctest::Contains("tile is 3"), CompileError);
+  CHECK_THROWS_WITH_AS(winograd_weights(wide, 2), doctest::Contains("no weights of 3x3 taps"),
+                       CompileError);
+  CHECK(winograd_weights(w, 4, true).shape() == Shape{2, 3, 6, 6});
+}
+
 TEST_CASE("winograd_conv explains its errors") {
   Graph graph("g");
   const Tensor x{graph, graph.add_leaf(ops::input, "x", f32(1, 2, 8, 8), {})};

@@ -5,11 +5,14 @@
 // product of weights and patches, held in registers by tile_x × tile_y tiles and tile_k blocks of
 // channels; then the group's tiles are transformed back, with the epilogue, while the products are
 // still in cache. Both buffers have sizes known at compile time. Of a video they hold `frames`
-// positions of the axis in front of the rows, so that weights are read once for all of them.
+// positions of the axis in front of the rows, so that weights are read once for all of them; of
+// small images they hold `images`, for the same reason, and a register tile has tiles of tile_n of
+// them.
 //
 // Parameters: output_tile: 2 or 4, as the op has it; rows; group: blocks of output channels;
-// tile_x, tile_y, tile_k; frames, where there is such an axis; unroll_epilogue (0 or 1); parallel:
-// 0 none, 1 rows of tiles and images, 2 groups of output channels.
+// tile_x, tile_y, tile_k; frames, where there is such an axis; images and tile_n, where not 1;
+// unroll_epilogue (0 or 1); parallel: 0 none, 1 rows of tiles and images, 2 groups of output
+// channels.
 
 #include <fmt/format.h>
 
@@ -29,8 +32,12 @@ using Halide::VarOrRVar;
 
 constexpr std::string_view kName = "conv_winograd";
 
+int value_or_one(const Schedule& schedule, const std::string& parameter) {
+  return schedule.values.contains(parameter) ? value(schedule, parameter) : 1;
+}
+
 struct Parameters {
-  int rows, group, tile_x, tile_y, tile_k, frames, parallel;
+  int rows, group, tile_x, tile_y, tile_k, frames, images, tile_n, parallel;
   bool unroll_epilogue;
 
   explicit Parameters(const Schedule& schedule)
@@ -39,7 +46,9 @@ struct Parameters {
         tile_x(value(schedule, "tile_x")),
         tile_y(value(schedule, "tile_y")),
         tile_k(value(schedule, "tile_k")),
-        frames(schedule.values.contains("frames") ? value(schedule, "frames") : 1),
+        frames(value_or_one(schedule, "frames")),
+        images(value_or_one(schedule, "images")),
+        tile_n(value_or_one(schedule, "tile_n")),
         parallel(value(schedule, "parallel")),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0) {}
 };
@@ -74,6 +83,8 @@ class WinogradKernel {
     require_divides(kName, "tile_y", p_.tile_y, rows_);
     require_divides(kName, "frames", p_.frames,
                     anchor_.rank > 4 ? anchor_.extent(frame_axis()) : 1);
+    require_divides(kName, "images", p_.images, anchor_.extent(0));
+    require_divides(kName, "tile_n", p_.tile_n, p_.images);
     if (p_.tile_x < 1 || p_.tile_x > tiles_x_) {
       require_divides(kName, "tile_x", p_.tile_x, tiles_x_);
     }
@@ -120,7 +131,7 @@ class WinogradKernel {
   Loops schedule_stage() const {
     Func& stage = anchor_.stage;
     const Var lane = lower::Kernel::physical(0), rows("rows"), row("row"), block("block"),
-              group("group"), task("task"), frame("frame");
+              group("group"), task("task"), frame("frame"), image("image_in");
     const AxisLoops x = split_axis(x_axis_), y = split_axis(y_axis_);
     stage.split(y.span, rows, row, p_.rows).split(anchor_.loop(1), group, block, p_.group);
     std::vector<VarOrRVar> order{lane, x.in, y.in, x.phase, y.phase, x.span, row};
@@ -132,6 +143,10 @@ class WinogradKernel {
       outer.push_back(frames);
     }
     for (int axis = anchor_.rank - 4; axis >= 2; --axis) outer.push_back(anchor_.loop(axis));
+    if (p_.images > 1) {
+      stage.split(anchor_.loop(0), anchor_.loop(0), image, p_.images);
+      order.push_back(image);
+    }
     outer.push_back(anchor_.loop(0));
     order.insert(order.end(), {block, group});
     order.insert(order.end(), outer.begin(), outer.end());
@@ -149,12 +164,12 @@ class WinogradKernel {
     return {x.span, group, fused};
   }
 
-  // Extents of the tiles of a step; of one frame unless given.
-  Func& bound_tiles(Func& func, int tiles_x, int rows, int frames = 1) const {
+  // Extents of the tiles of a step; of one frame and image unless given.
+  Func& bound_tiles(Func& func, int tiles_x, int rows, int frames = 1, int images = 1) const {
     const std::vector<Var>& outer = steps_.variables.outer;
     func.bound_extent(steps_.variables.tile_x, tiles_x).bound_extent(steps_.variables.tile_y, rows);
-    for (size_t i = 0; i < outer.size(); ++i) func.bound_extent(outer[i], i == 0 ? frames : 1);
-    return func;
+    for (size_t i = 0; i + 1 < outer.size(); ++i) func.bound_extent(outer[i], i == 0 ? frames : 1);
+    return func.bound_extent(outer.back(), images);
   }
 
   // Back from products to the tiles of one span, for one block of channels.
@@ -198,13 +213,15 @@ class WinogradKernel {
   void schedule_products(const Var& at) {
     const lower::Winograd::Variables& v = steps_.variables;
     const Var lane("lane"), block("block"), k_in("k_in"), k_out("k_out"), x_in("x_in"),
-        x_out("x_out"), y_in("y_in"), y_out("y_out");
+        x_out("x_out"), y_in("y_in"), y_out("y_out"), image_in("image_in"), image_out("image_out");
     Func& products = steps_.products;
-    std::vector<VarOrRVar> order{lane, k_in, x_in, y_in, x_out, y_out}, outer = outer_loops();
+    std::vector<VarOrRVar> order{lane, k_in, x_in, y_in, image_in, x_out, y_out};
+    std::vector<VarOrRVar> outer = outer_loops();
+    outer[v.outer.size() - 1] = image_out;
     order.insert(order.end(), outer.begin(), outer.end() - 2);
     order.push_back(k_out);
     order.insert(order.end(), outer.end() - 2, outer.end());
-    bound_tiles(products, tiles_x_, rows_, p_.frames)
+    bound_tiles(products, tiles_x_, rows_, p_.frames, p_.images)
         .compute_at(anchor_.stage, at)
         .bound_extent(v.channel, p_.group * block_)
         .bound_extent(v.column, patch_)
@@ -213,11 +230,13 @@ class WinogradKernel {
         .split(block, k_out, k_in, p_.tile_k)
         .split(v.tile_x, x_out, x_in, p_.tile_x, TailStrategy::ShiftInwards)
         .split(v.tile_y, y_out, y_in, p_.tile_y)
+        .split(v.outer.back(), image_out, image_in, p_.tile_n)
         .reorder(order)
         .vectorize(lane)
         .unroll(k_in)
         .unroll(x_in)
-        .unroll(y_in);
+        .unroll(y_in)
+        .unroll(image_in);
     schedule_sum(x_out);
   }
 
@@ -225,8 +244,10 @@ class WinogradKernel {
     const lower::Winograd::Variables& v = steps_.variables;
     const Var lane("lane"), block("block");
     Func& sum = anchor_.contraction.func;
-    const std::vector<VarOrRVar> outer = outer_loops();
-    std::vector<VarOrRVar> order{lane, block, v.tile_x, v.tile_y};
+    const Var image = v.outer.back();
+    std::vector<VarOrRVar> outer = outer_loops();
+    outer.erase(outer.begin() + static_cast<int>(v.outer.size()) - 1);
+    std::vector<VarOrRVar> order{lane, block, v.tile_x, v.tile_y, image};
     order.insert(order.end(), outer.begin(), outer.end());
     sum.compute_at(steps_.products, at).store_in(MemoryType::Stack);
     sum.split(v.channel, block, lane, block_)
@@ -234,9 +255,10 @@ class WinogradKernel {
         .vectorize(lane)
         .unroll(block)
         .unroll(v.tile_x)
-        .unroll(v.tile_y);
+        .unroll(v.tile_y)
+        .unroll(image);
     const RVar blocks("input_blocks"), input("input");
-    order = {lane, block, v.tile_x, v.tile_y, input, blocks};
+    order = {lane, block, v.tile_x, v.tile_y, image, input, blocks};
     const std::vector<RVar>& taps = anchor_.contraction.taps;
     order.insert(order.end(), taps.begin(), taps.end());
     order.insert(order.end(), outer.begin(), outer.end());
@@ -247,7 +269,8 @@ class WinogradKernel {
         .vectorize(lane)
         .unroll(block)
         .unroll(v.tile_x)
-        .unroll(v.tile_y);
+        .unroll(v.tile_y)
+        .unroll(image);
   }
 
   // Of the axes in front, what a block of frames reads: the whole operand, where it is the only
@@ -276,7 +299,7 @@ class WinogradKernel {
     patches.compute_at(anchor_.stage, at)
         .bound_extent(v.tile_x, tiles_x_)
         .bound_extent(v.tile_y, rows_)
-        .bound_extent(v.outer.back(), 1)
+        .bound_extent(v.outer.back(), p_.images)
         .bound_extent(v.channel, static_cast<int>(anchor_.contraction.channels))
         .bound_extent(v.column, patch_)
         .bound_extent(v.row, patch_)

@@ -58,11 +58,17 @@ std::vector<Schedule> one(const KernelView& kernel) {
 }
 
 constexpr Choice kChoices[] = {
-    {"conv", choose_cuda_contraction},    {"matmul", choose_cuda_contraction},
-    {"pointwise", one<choose_pointwise>}, {"window", one<choose_pointwise>},
-    {"gather", one<choose_pointwise>},    {"concat", one<choose_pointwise>},
-    {"slice", one<choose_pointwise>},     {"reduction", one<choose_cuda_reduction>},
-    {"winograd", one<choose_winograd>},   {"winograd_weights", one<choose_winograd>},
+    {"conv", choose_cuda_contraction},
+    {"matmul", choose_cuda_contraction},
+    {"pointwise", one<choose_pointwise>},
+    {"window", one<choose_pointwise>},
+    {"gather", one<choose_pointwise>},
+    {"concat", one<choose_pointwise>},
+    {"slice", one<choose_pointwise>},
+    {"reduction", one<choose_cuda_reduction>},
+    {"winograd", one<choose_winograd>},
+    {"winograd_backward", one<choose_winograd>},
+    {"winograd_transform", one<choose_pointwise>},
 };
 
 }  // namespace
