@@ -2,6 +2,8 @@
 
 #include "ir/ops/index.h"
 
+#include <algorithm>
+
 #include "codegen/lower/lowering.h"
 
 namespace ag::lower {
@@ -41,51 +43,76 @@ void lower_gather_rows(LowerContext& c) {
   });
 }
 
-// Zeros, then one addition after another: updates may meet at one element.
-Func start_scatter(LowerContext& c) {
-  Func sum(std::string(c.node().op->name) + "_" + std::to_string(c.index));
-  sum(logical_variables(c.result_type().rank())) =
-      Halide::cast(compute_type(c.result_type().dtype), 0);
-  return sum;
+// A sum into elements that data names: where each update goes, and what it is.
+struct Scatter {
+  std::vector<Halide::Var> variables;  // of the result, in Halide's order
+  int axis;                            // of the result that the indices choose
+  Halide::RDom over;                   // the updates that may meet at one element
+  int64_t updates;                     // of them
+  Expr index, update;
+};
+
+// For devices, every element of the result looks through all updates and adds its own, an ordinary
+// sum that threads can share. It reads the indices once for each element; where that is more than
+// some milliseconds, the updates are added one after another instead, side by side along the axes
+// that the indices do not choose, if these are many.
+bool sums_by_element(const LowerContext& c, const Scatter& scatter) {
+  constexpr double kMostReads = 4e9;
+  constexpr int64_t kManyColumns = 64;
+  if (!c.kernel.target.is_cuda()) return false;
+  const int64_t results = c.result_type().count();
+  const int64_t columns = results / std::max<int64_t>(c.result_type().shape[scatter.axis], 1);
+  return columns < kManyColumns ||
+         static_cast<double>(results) * static_cast<double>(scatter.updates) <= kMostReads;
 }
 
-void finish_scatter(LowerContext& c, Func sum, const Coordinates& target, const Expr& update,
-                    const Halide::RDom& over) {
-  sum(Coordinates(target.rbegin(), target.rend())) += update;
+// Zeros, then one addition after another: updates may meet at one element.
+void lower_scatter(LowerContext& c, Scatter scatter) {
+  Func sum(std::string(c.node().op->name) + "_" + std::to_string(c.index));
+  sum(scatter.variables) = Halide::cast(compute_type(c.result_type().dtype), 0);
+  const bool by_element = sums_by_element(c, scatter);
+  std::vector<Expr> target(scatter.variables.begin(), scatter.variables.end());
+  Expr& chosen = target[target.size() - 1 - static_cast<size_t>(scatter.axis)];
+  if (by_element)
+    scatter.over.where(scatter.index == chosen);
+  else
+    chosen = scatter.index;
+  sum(target) += scatter.update;
   c.kernel.values[c.index][0] = sum;
-  Reduction reduction{sum, {c.index}, {}, {}, {}};
-  for (int i = 0; i < over.dimensions(); ++i) reduction.variables.push_back(over[i]);
+  Reduction reduction{sum, {c.index}, {}, {}, {}, scatter.updates, !by_element};
+  for (int i = 0; i < scatter.over.dimensions(); ++i)
+    reduction.variables.push_back(scatter.over[i]);
   c.kernel.reductions.push_back(std::move(reduction));
 }
 
 void lower_scatter_along_add(LowerContext& c) {
-  int64_t axis = c.attributes().integer("axis");
+  const auto axis = static_cast<int>(c.attributes().integer("axis"));
   const TensorType& result = c.result_type();
-  Func sum = start_scatter(c);
-  std::vector<Halide::Var> variables = logical_variables(result.rank());
-  Halide::RDom over(0, static_cast<int>(c.operand_type(0).shape[axis]));
-  Coordinates target(variables.rbegin(), variables.rend()), source = target;
+  const std::vector<Halide::Var> variables = logical_variables(result.rank());
+  const int64_t updates = c.operand_type(0).shape[axis];
+  const Halide::RDom over(0, static_cast<int>(updates));
+  Coordinates source(variables.rbegin(), variables.rend());
   source[axis] = over[0];
-  target[axis] = index_into(c.operand(1, source), result.shape[axis]);
-  finish_scatter(c, sum, target, c.operand(0, source), over);
+  lower_scatter(c, {variables, axis, over, updates,
+                    index_into(c.operand(1, source), result.shape[axis]), c.operand(0, source)});
 }
 
 void lower_scatter_rows_add(LowerContext& c) {
   const TensorType& result = c.result_type();
   const Shape& indices = c.operand_type(1).shape;
-  Func sum = start_scatter(c);
   Halide::Region ranges;
   for (size_t i = indices.size(); i-- > 0;) ranges.emplace_back(0, static_cast<int>(indices[i]));
   if (ranges.empty()) ranges.emplace_back(0, 1);
-  Halide::RDom over(ranges);
+  const Halide::RDom over(ranges);
   Coordinates where;
   for (size_t i = 0; i < indices.size(); ++i)
     where.push_back(over[static_cast<int>(indices.size() - 1 - i)]);
-  std::vector<Halide::Var> variables = logical_variables(result.rank());
-  Coordinates target(variables.rbegin(), variables.rend()), source = where;
+  const std::vector<Halide::Var> variables = logical_variables(result.rank());
+  const Coordinates target(variables.rbegin(), variables.rend());
+  Coordinates source = where;
   source.insert(source.end(), target.begin() + 1, target.end());
-  target[0] = index_into(c.operand(1, where), result.shape[0]);
-  finish_scatter(c, sum, target, c.operand(0, source), over);
+  lower_scatter(c, {variables, 0, over, element_count(indices),
+                    index_into(c.operand(1, where), result.shape[0]), c.operand(0, source)});
 }
 
 constexpr Lowering kIndexLowerings[] = {

@@ -22,7 +22,9 @@ struct Reduction {
   std::vector<int> nodes;               // of the body, in the order of the tuple's elements
   std::vector<int> axes;                // reduced axes of the operand, innermost first
   std::vector<Halide::RVar> variables;  // one per entry of `axes`
-  Halide::Func lanes;  // partial results per vector lane, when the schedule makes them
+  Halide::Func lanes;    // partial results per vector lane, when the schedule makes them
+  int64_t terms = 1;     // of one result
+  bool ordered = false;  // its updates meet at elements that data names, or their order decides
 };
 
 // A sum of products: func(result) += rhs · lhs over one channel-like axis and the taps of a window.
@@ -98,6 +100,13 @@ struct Kernel {
   // G w of winograd_weights, in the op's logical coordinates; its column is one of w. Not defined
   // where the kernel has no such op.
   Halide::Func weight_rows;
+  // What is computed and stored before everything else, with its extents, innermost first: values
+  // that two sums must see alike, to the last bit.
+  struct Stored {
+    Halide::Func func;
+    std::vector<int> extents;
+  };
+  std::vector<Stored> stored;
   std::vector<Halide::Func> results;  // physical, one per output of the body
   // The results as they are computed together: equal to `results`, or one tuple-valued Func.
   std::vector<Halide::Func> stages;

@@ -17,6 +17,7 @@ struct Domain {
   std::vector<int> reduced;       // innermost first
   Halide::RDom over;
   Coordinates position;  // of an operand element
+  int64_t terms = 1;     // elements of one result
 
   Domain(const Shape& shape, const Integers& axes) {
     auto vanishes = [&](int axis) {
@@ -28,6 +29,7 @@ struct Domain {
       if (!vanishes(axis)) continue;
       reduced.push_back(axis);
       ranges.emplace_back(0, static_cast<int>(shape[axis]));
+      terms *= shape[axis];
     }
     over = Halide::RDom(ranges);
     size_t k = kept.size(), r = reduced.size();
@@ -37,7 +39,7 @@ struct Domain {
   }
 
   Reduction record(const Func& func, std::vector<int> nodes) const {
-    Reduction reduction{func, std::move(nodes), reduced, {}};
+    Reduction reduction{func, std::move(nodes), reduced, {}, {}, terms};
     for (size_t i = 0; i < reduced.size(); ++i)
       reduction.variables.push_back(over[static_cast<int>(i)]);
     return reduction;
@@ -59,23 +61,64 @@ Expr worst(Halide::Type type, bool larger) {
   return larger ? type.min() : type.max();
 }
 
+// The extremum over a domain of what `element` gives there; its type is the elements'.
+Func extremum_of(LowerContext& c, const Domain& domain, const Expr& element, bool larger) {
+  Func extremum = named(c.kernel, c.index);
+  extremum(domain.kept) = worst(element.type(), larger);
+  Expr so_far = extremum(domain.kept);
+  extremum(domain.kept) = larger ? Halide::max(so_far, element) : Halide::min(so_far, element);
+  c.kernel.reductions.push_back(domain.record(extremum, {c.index}));
+  return extremum;
+}
+
 template <bool larger>
 void lower_extremum(LowerContext& c) {
   Domain domain(c.operand_type(0).shape, c.attributes().integers("axes"));
-  Func extremum = named(c.kernel, c.index);
   Halide::Type type = compute_type(c.result_type().dtype);
-  Expr x = c.operand(0, domain.position);
-  extremum(domain.kept) = worst(type, larger);
-  Expr so_far = extremum(domain.kept);
-  extremum(domain.kept) = larger ? Halide::max(so_far, x) : Halide::min(so_far, x);
-  c.kernel.values[c.index][0] = extremum;
-  c.kernel.reductions.push_back(domain.record(extremum, {c.index}));
+  Expr x = Halide::cast(type, c.operand(0, domain.position));
+  c.kernel.values[c.index][0] = extremum_of(c, domain, x, larger);
+}
+
+// The operand as two sums may read it: where it is computed, stored before.
+Func read_twice(LowerContext& c) {
+  const Value operand = c.node().operands[0];
+  const Func value = c.kernel.values[operand.node][operand.result];
+  if (c.operand_leaf(0) >= 0) return value;
+  const Shape& shape = c.operand_type(0).shape;
+  const std::vector<Halide::Var> variables = logical_variables(static_cast<int>(shape.size()));
+  Func stored("stored_" + std::to_string(c.index));
+  stored(variables) = value(variables);
+  c.kernel.stored.push_back({stored, {shape.rbegin(), shape.rend()}});
+  return stored;
+}
+
+// For devices: the extremum, and the first index that has it, so that both can be shared by many
+// threads.
+template <bool larger>
+void lower_arg_in_two(LowerContext& c) {
+  const Shape& shape = c.operand_type(0).shape;
+  const Integers axes{c.attributes().integer("axis")};
+  Func x = read_twice(c);
+  Domain values(shape, axes), indices(shape, axes);
+  const auto at = [&](const Domain& domain) {
+    return x(Coordinates(domain.position.rbegin(), domain.position.rend()));
+  };
+  Func extremum = extremum_of(c, values, at(values), larger);
+  const int none = static_cast<int>(indices.terms);
+  Func first = named(c.kernel, c.index), index("index_" + std::to_string(c.index));
+  first(indices.kept) = none;
+  Expr hit = Halide::select(at(indices) == extremum(indices.kept), indices.over[0], none);
+  first(indices.kept) = Halide::min(first(indices.kept), hit);
+  c.kernel.reductions.push_back(indices.record(first, {c.index}));
+  index(indices.kept) = Halide::select(first(indices.kept) < none, first(indices.kept), 0);
+  c.kernel.values[c.index][0] = index;
 }
 
 // (index, value) pairs; the first of equals wins because the loop runs upwards and asks for
 // strictly better.
 template <bool larger>
 void lower_arg(LowerContext& c) {
+  if (c.kernel.target.is_cuda()) return lower_arg_in_two<larger>(c);
   Domain domain(c.operand_type(0).shape, {c.attributes().integer("axis")});
   Func best = named(c.kernel, c.index), index("index_" + std::to_string(c.index));
   Expr x = c.operand(0, domain.position);
@@ -86,6 +129,7 @@ void lower_arg(LowerContext& c) {
   index(domain.kept) = best(domain.kept)[0];
   c.kernel.values[c.index][0] = index;
   c.kernel.reductions.push_back(domain.record(best, {c.index}));
+  c.kernel.reductions.back().ordered = true;
 }
 
 constexpr Lowering kReduceLowerings[] = {

@@ -22,7 +22,6 @@ using namespace ag;
 namespace {
 
 const std::set<std::string> kInHalves{"relu", "add", "reduce_sum", "matmul", "conv", "softmax"};
-
 void add_op_cases(PtxKernels& kernels) {
   std::set<std::string> seen;  // one row of each op, and its gradient
   for (const OpCase& row : op_cases()) {

@@ -99,6 +99,17 @@ void add_reductions(std::vector<DeviceCase>& cases) {
       "row_threads=1024"));
   cases.push_back(of_one(
       "argmax", {999, 33}, [](const Tensor& x) { return argmax(x, 1); }, "reduction{"));
+  cases.push_back(of_one(
+      "argmax_long_rows", {3, 9001}, [](const Tensor& x) { return argmax(x, 1); }, "parts=4,"));
+  cases.push_back(of_one(
+      "argmin_columns", {4100, 24}, [](const Tensor& x) { return argmin(x, 0); }, "by_rows=0,"));
+  cases.push_back(of_one(  // the first of many zeros
+      "argmin_computed", {2, 5000}, [](const Tensor& x) { return argmin(relu(x) * x, 1); },
+      "reduction{"));
+  cases.push_back(device_case(  // one number: 5000 updates meet at 7 elements
+      "scatter_few",
+      [](CaseBuilder& b) { b.result(gather_rows(b.operand({7}), b.indices({5000}, 0, 6))); },
+      "reduction{"));
   cases.push_back(device_case(
       "layer_norm",
       [](CaseBuilder& b) {

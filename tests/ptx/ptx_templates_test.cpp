@@ -9,6 +9,7 @@
 
 #include "codegen/schedule/apply.h"
 #include "tests/check_close.h"
+#include "tests/gpu/device_cases.h"
 #include "tests/gpu/kernel_case.h"
 #include "tests/ptx/kernel_device.h"
 
@@ -59,5 +60,16 @@ TEST_CASE("the PTX of the schedules for CUDA equals the interpreter, and nothing
   for (const auto& [name, count] : found) {
     fmt::print("template {}: {} of {} kinds of kernels run\n", name, run[name], count);
     CHECK(run[name] > 0);
+  }
+}
+
+// Rows that are too long, or too many updates, for one thread.
+TEST_CASE("large sums that choose or that data names equal the interpreter") {
+  for (const DeviceCase& wanted : device_cases()) {
+    const std::string& label = wanted.row.label;
+    const bool is_one = label.starts_with("arg") || label.starts_with("scatter");
+    if (!is_one || !is_wanted(wanted.row)) continue;
+    for (const KernelCase& test : kernel_cases(wanted.row, DType::f32, find_target("cuda-sm_80")))
+      check_run(test);
   }
 }

@@ -2,6 +2,7 @@
 
 #include "codegen/schedule/cuda/choose.h"
 #include "codegen/schedule/cuda/rules.h"
+#include "ir/ops/index.h"
 #include "ir/ops/reduce.h"
 
 namespace ag {
@@ -13,8 +14,26 @@ struct Largest {
   bool by_rows = true;  // its elements are neighbours in memory
 };
 
+bool is_arg(const Node& node) { return node.is(ops::argmax) || node.is(ops::argmin); }
+bool is_scatter(const Node& node) {
+  return node.is(ops::scatter_along_add) || node.is(ops::scatter_rows_add);
+}
 bool is_sum(const Node& node) {
-  return node.is(ops::reduce_sum) || node.is(ops::reduce_max) || node.is(ops::reduce_min);
+  return node.is(ops::reduce_sum) || node.is(ops::reduce_max) || node.is(ops::reduce_min) ||
+         is_arg(node);
+}
+
+Integers axes_of(const Node& node) {
+  return is_arg(node) ? Integers{node.attributes.integer("axis")}
+                      : node.attributes.integers("axes");
+}
+
+// Each of its results looks through the updates along one axis, or all of them.
+Largest of_scatter(const Graph& body, const Node& node) {
+  const Shape& indices = body.type(node.operands[1]).shape;
+  const bool rows = node.is(ops::scatter_rows_add);
+  const int64_t extent = rows ? element_count(indices) : indices[node.attributes.integer("axis")];
+  return {node.types[0].count(), extent, node.types[0].rank() == 1};
 }
 
 Largest find_largest(const Graph& body) {
@@ -22,11 +41,17 @@ Largest find_largest(const Graph& body) {
   int64_t most = 0;
   for (int i = 0; i < body.size(); ++i) {
     const Node& node = body.node(i);
+    if (is_scatter(node)) {
+      const Largest scatter = of_scatter(body, node);
+      if (scatter.results * scatter.extent <= most) continue;
+      most = scatter.results * scatter.extent;
+      largest = scatter;
+    }
     if (!is_sum(node)) continue;
     const TensorType& operand = body.type(node.operands[0]);
     if (operand.count() <= most) continue;
     most = operand.count();
-    const Integers& axes = node.attributes.integers("axes");
+    const Integers axes = axes_of(node);
     const bool by_rows = std::find(axes.begin(), axes.end(), operand.rank() - 1) != axes.end();
     const int64_t results = std::max<int64_t>(node.types[0].count(), 1);
     largest = {results, most / results, by_rows};
@@ -43,7 +68,7 @@ bool is_of_rows(const KernelView& kernel) {
   for (int i = 0; i < kernel.body.size(); ++i) {
     const Node& node = kernel.body.node(i);
     if (!is_sum(node) || result.size() < 2) continue;
-    const Integers& axes = node.attributes.integers("axes");
+    const Integers axes = axes_of(node);
     const int last = kernel.body.type(node.operands[0]).rank() - 1;
     const Shape& kept = node.types[0].shape;
     if (axes.size() == 1 && axes[0] == last && kept.size() + 1 == result.size() &&

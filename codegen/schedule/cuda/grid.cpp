@@ -92,13 +92,6 @@ Var spread_columns(Func func, int columns) {
   return block;
 }
 
-// (index, value) pairs, and sums into elements that data names: in the order of their loops.
-bool is_ordered(const lower::Kernel& kernel, const lower::Reduction& reduction) {
-  const bool pairs =
-      reduction.func.types().size() > 1 && reduction.func.types()[0] == Halide::Int(32);
-  return pairs || kernel.body.node(reduction.nodes[0]).operands.size() != 1;
-}
-
 // The loops of a Func whose updates are ordered: one thread for each element of what they have in
 // common, which runs the loops `over` itself.
 void spread_ordered(Func func, const std::vector<RVar>& over, int threads) {
@@ -108,24 +101,11 @@ void spread_ordered(Func func, const std::vector<RVar>& over, int threads) {
   spread_elements(update, pure_loops(update), threads, {over.begin(), over.end()});
 }
 
-void schedule_reduction(const lower::Kernel& kernel, lower::Reduction& reduction, int threads,
-                        const BlockReduction& shape) {
-  const Node& node = kernel.body.node(reduction.nodes[0]);
-  if (is_ordered(kernel, reduction)) {
-    const TensorType& source = kernel.body.type(node.operands[0]);
-    if (pure_loops(reduction.func.update()).empty() && source.count() >= kSmallWork) {
-      throw CompileError(
-          fmt::format("{} of {} has no schedule for CUDA: its elements are taken in order, and "
-                      "nothing else is left to be spread over threads",
-                      node.op->name, to_string(source)))
-          .help("give it an axis of several rows, or compile for a CPU");
-    }
+void schedule_reduction(lower::Reduction& reduction, int threads, const BlockReduction& shape) {
+  if (reduction.ordered)
     spread_ordered(reduction.func, reduction.variables, threads);
-    return;
-  }
-  const int64_t results = std::max<int64_t>(node.types[0].count(), 1);
-  const int64_t extent = kernel.body.type(node.operands[0]).count() / results;
-  reduce_at_root(reduction.func, reduction.variables, extent, shape);
+  else
+    reduce_at_root(reduction.func, reduction.variables, reduction.terms, shape);
 }
 
 }  // namespace
@@ -221,7 +201,14 @@ void schedule_roots(lower::Kernel& kernel, int threads, const BlockReduction& sh
   for (lower::Contraction& contraction : kernel.contractions)
     sum_by_threads(contraction.func, threads);
   for (lower::Reduction& reduction : kernel.reductions)
-    schedule_reduction(kernel, reduction, threads, shape);
+    schedule_reduction(reduction, threads, shape);
+  for (lower::Kernel::Stored& stored : kernel.stored) {
+    const std::vector<Var> variables = stored.func.args();
+    for (size_t d = 0; d < variables.size(); ++d)
+      stored.func.bound(variables[d], 0, stored.extents[d]);
+    stored.func.compute_root();
+    spread_elements(stored.func, variables, threads);
+  }
 }
 
 }  // namespace ag::schedule

@@ -30,9 +30,7 @@ bool is_per_row(const lower::Kernel& kernel, const lower::Reduction& reduction) 
   const int last = kernel.body.type(node.operands[0]).rank() - 1;
   const bool sums_one_axis =
       node.operands.size() == 1 && reduction.axes.size() == 1 && reduction.axes[0] == last;
-  const bool pairs =
-      reduction.func.types()[0] == Halide::Int(32) && reduction.func.types().size() > 1;
-  return sums_one_axis && !pairs && result.size() == kept.size() + 1 &&
+  return sums_one_axis && result.size() == kept.size() + 1 &&
          std::equal(kept.begin(), kept.end(), result.begin());
 }
 
