@@ -6,9 +6,6 @@
 #include <random>
 
 #include "codegen/kernel/worker_pool.h"
-#include "codegen/plan/buffer_form.h"
-#include "codegen/schedule/choose.h"
-#include "codegen/schedule/layout_model.h"
 #include "ir/gradient.h"
 #include "ir/interpret.h"
 #include "ir/ops/contract.h"
@@ -18,29 +15,12 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 #include "ir/ops/winograd.h"
-#include "ir/print.h"
-#include "passes/halo.h"
+#include "tests/contraction_case.h"
 #include "tests/kernel_runner.h"
 
 using namespace ag;
 
 namespace {
-
-// A kernel's body under construction.
-struct Body {
-  Graph graph{"body"};
-  Tensor input(const std::string& name, Shape shape) {
-    return {graph, graph.add_leaf(ops::input, name, f32(std::move(shape)), {})};
-  }
-};
-
-struct Case {
-  std::string name;
-  std::string kernel_class;
-  void (*build)(Body&);
-  std::string expected_schedule;  // its name
-  bool halo = true;
-};
 
 ReferenceTensor random_tensor(const Shape& shape, uint32_t seed) {
   ReferenceTensor tensor(DType::f32, shape);
@@ -48,30 +28,6 @@ ReferenceTensor random_tensor(const Shape& shape, uint32_t seed) {
   std::uniform_real_distribution<float> draw(-1.0f, 1.0f);
   for (double& value : tensor.floats) value = draw(engine);
   return tensor;
-}
-
-// The request as the planner makes it, with the layouts the schedules want.
-KernelRequest request_for(const Case& test, const Graph& body, const Target& target) {
-  const LayoutDemands demands = CpuLayoutModel(target).demands(body, test.kernel_class);
-  const std::vector<Value> leaves = body_leaves(body);
-  KernelRequest request;
-  for (size_t i = 0; i < leaves.size(); ++i) {
-    const TensorType type =
-        body.type(leaves[i]).with_layout(demands.operands[i].value_or(Layout()));
-    const Halo halo = test.halo ? halo_wanted(body, i) : Halo{};
-    request.operands.push_back(plan::form_of(type, halo));
-  }
-  for (size_t i = 0; i < body.outputs().size(); ++i) {
-    const TensorType type =
-        body.type(body.outputs()[i].value).with_layout(demands.results[i].value_or(Layout()));
-    request.results.push_back(plan::form_of(type, {}));
-  }
-  request.symbol = "kernel";
-  request.text = print(body, {.locations = false});
-  request.schedule =
-      choose_schedule({body, test.kernel_class, request.operands, request.results, target}).text();
-  request.target = target.name;
-  return request;
 }
 
 double largest_error(const ReferenceTensor& a, const ReferenceTensor& b) {
@@ -108,12 +64,6 @@ void check_kernel(const Case& test, const Graph& body, const KernelRequest& requ
   }
 }
 
-void conv_case(Body& body, Shape lhs, Shape rhs, ConvOptions options) {
-  Tensor y = conv(body.input("x", std::move(lhs)), body.input("w", std::move(rhs)), options);
-  body.graph.add_output("y", y.value());
-}
-
-// relu(conv(x, w) + bias + r)
 void residual_block(Body& body) {
   Tensor x = body.input("x", {2, 20, 9, 11}), w = body.input("w", {40, 20, 3, 3});
   Tensor bias = body.input("bias", {1, 40, 1, 1}), r = body.input("r", {2, 40, 9, 11});
@@ -667,69 +617,4 @@ TEST_CASE("contractions compute what the interpreter computes") {
   for (size_t i = 0; i < all.size(); ++i) {
     check_kernel(*all[i].test, all[i].body->graph, requests[i], outcomes[i]);
   }
-}
-
-// An index with a division would make Halide gather the inputs lane by lane, and take minutes.
-TEST_CASE("vectors of several narrow groups load inputs at constant distances") {
-  for (const int64_t width : {2, 4, 8}) {
-    CAPTURE(width);
-    const int64_t channels = 48, groups = channels / width;
-    Body body;
-    conv_case(body, {1, channels, 8, 8}, {channels, width, 3, 3},
-              {.padding = {1, 1, 1, 1}, .groups = groups});
-    const Case test{"groups", "conv", nullptr, "conv_direct"};
-    KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
-    request.explain = true;
-    const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
-    REQUIRE(outcomes[0].status == KernelStatus::ok);
-    const std::string& nest = outcomes[0].result.loop_nest;
-    CHECK(nest.find("in0[ramp(") != std::string::npos);
-    for (const char* division : {"shift_right", " % ", "/"}) {
-      CHECK(nest.find(division) == std::string::npos);
-    }
-  }
-}
-
-// 24 channels are a vector and a half, in and out.
-TEST_CASE("padding lanes are neither summed over nor computed where they are half a vector") {
-  Body body;
-  conv_case(body, {1, 24, 8, 8}, {24, 24, 1, 1}, {});
-  const Case test{"1x1", "conv", nullptr, "conv_direct"};
-  for (const char* target : {"x86-64-v3", "x86-64-v4"}) {
-    CAPTURE(target);
-    KernelRequest request = request_for(test, body.graph, find_target(target));
-    request.explain = true;
-    const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
-    REQUIRE(outcomes[0].status == KernelStatus::ok);
-    const std::string& nest = outcomes[0].result.loop_nest;
-    CHECK(nest.find(".channel_blocks, 0, 3)") != std::string::npos);
-    CHECK(nest.find(".channel, 0, 8)") != std::string::npos);
-    CHECK(nest.find("select(") == std::string::npos);
-    CAPTURE(nest);
-    const bool whole = nest.find(", 1, 16)] + ") != std::string::npos;
-    CHECK(whole == (request.target == "x86-64-v4"));
-    CHECK(nest.find(", 1, 8)] + ") != std::string::npos);
-  }
-}
-
-TEST_CASE("two tiles that cover an image have code of their own and ask for far weights ahead") {
-  Body body;
-  conv_case(body, {1, 320, 7, 7}, {256, 320, 1, 1}, {});
-  const Case test{"1x1", "conv", nullptr, "conv_direct"};
-  KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
-  CAPTURE(request.schedule);
-  CHECK(request.schedule.find("tile_x=7,tile_y=4") != std::string::npos);
-  request.explain = true;
-  const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
-  REQUIRE(outcomes[0].status == KernelStatus::ok);
-  const std::string& nest = outcomes[0].result.loop_nest;
-  CAPTURE(nest);
-  const auto count = [&](std::string_view text) {
-    int found = 0;
-    for (size_t at = 0; (at = nest.find(text, at)) != std::string::npos; ++at) ++found;
-    return found;
-  };
-  CHECK(count("prefetch(") == 2);
-  CHECK(count(".channel, 0, 16)") == 2);
-  CHECK(count("if (") == 0);
 }
