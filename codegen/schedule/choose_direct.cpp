@@ -75,11 +75,15 @@ class DirectChooser {
     return best;
   }
 
-  // Rows that divide the height, and those of which two tiles cover it, as 4 and 3 of 7.
+  bool has_one_tap() const { return element_count(conv_.extents.rhs) == 1; }
+
+  // Rows that divide the height, and those of which two tiles cover it, as 4 and 3 of 7. Passes
+  // want tiles of equal rows.
   std::vector<int64_t> rows_of_tiles(int64_t phase) const {
     if (phase > 1) return {1};
     constexpr int64_t kMost = 4;
     std::vector<int64_t> rows = divisors(height_, kMost);
+    if (!has_one_tap()) return rows;
     for (int64_t y = height_ / 2 + 1; y <= kMost && y < height_; ++y) rows.push_back(y);
     return rows;
   }
@@ -178,9 +182,10 @@ class DirectChooser {
     return step;
   }
 
-  // The first tile of a panel waits for its weights, the others find them near; the mean.
+  // The first tile of a panel waits for its weights, the others find them near; the mean. The
+  // weights of several taps are read in passes, in one stream.
   double wait_for_weights(const TileStep& step, const DirectTile& tile) const {
-    if (weight_bytes() <= kColdWeights) return 0;
+    if (weight_bytes() <= kColdWeights || !has_one_tap()) return 0;
     int64_t tiles = (width_ + tile.x - 1) / tile.x * ((height_ + tile.y - 1) / tile.y);
     if (weight_bytes() < kFarWeights) tiles *= images_;  // they stay for the next image
     const double bytes =
