@@ -1,8 +1,11 @@
 // Default schedules of Winograd's convolution.
+#include <algorithm>
+
 #include "codegen/schedule/caches.h"
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/conv_view.h"
 #include "codegen/schedule/register_tile.h"
+#include "ir/ops/kernel.h"
 #include "ir/ops/winograd.h"
 
 namespace ag {
@@ -143,14 +146,28 @@ class WinogradChooser {
   int64_t spans_;  // rows of tiles of each phase
 };
 
+// Whether the stored channels of each operand that is the body's own are whole blocks.
+bool fills_blocks(const KernelView& kernel, const Node& node, int64_t block) {
+  const std::vector<Value> leaves = body_leaves(kernel.body);
+  for (Value operand : node.operands) {
+    const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
+    if (leaf == leaves.end()) continue;
+    const TensorType& type = kernel.operands[leaf - leaves.begin()].type;
+    const int64_t own = std::max<int64_t>(type.layout.block_of(1), 1);
+    if ((type.shape[1] + own - 1) / own * own % block != 0) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Schedule choose_winograd(const KernelView& kernel) {
   for (int i = 0; i < kernel.body.size(); ++i) {
     const Node& node = kernel.body.node(i);
     if (!node.is(ops::winograd_conv)) continue;
-    const bool blocked = kernel.results[0].type.layout.block_of(1) > 1;
-    if (blocked) return WinogradChooser(kernel, node).choose();
+    const int64_t block = kernel.results[0].type.layout.block_of(1);
+    if (block > 1 && fills_blocks(kernel, node, block))
+      return WinogradChooser(kernel, node).choose();
   }
   return {"contraction_plain", {{"parallel", 1}}};
 }
