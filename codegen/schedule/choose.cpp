@@ -1,7 +1,10 @@
 #include "codegen/schedule/choose.h"
 
+#include <algorithm>
+
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/cuda/choose.h"
+#include "ir/ops/kernel.h"
 
 namespace ag {
 namespace {
@@ -58,6 +61,12 @@ Schedule choose_cpu_schedule(const KernelView& kernel) {
 }
 
 }  // namespace
+
+const BufferForm* KernelView::form_of(Value operand) const {
+  const std::vector<Value> leaves = body_leaves(body);
+  const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
+  return leaf == leaves.end() ? nullptr : &operands[static_cast<size_t>(leaf - leaves.begin())];
+}
 
 Schedule choose_schedule(const KernelView& kernel) {
   return kernel.target.is_cuda() ? choose_cuda_schedule(kernel) : choose_cpu_schedule(kernel);

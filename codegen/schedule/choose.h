@@ -16,6 +16,9 @@ struct KernelView {
   std::string_view kernel_class;  // the fused kernel's class: "conv", "reduction", …
   std::span<const BufferForm> operands, results;
   const Target& target;
+
+  // How an operand of the body's nodes is stored; null where the body computes it.
+  const BufferForm* form_of(Value operand) const;
 };
 
 // The analytical default: good without tuning. Target families have a table each.

@@ -40,22 +40,18 @@ bool is_short_epilogue(const Graph& body) {
 
 // Whether neighbouring columns of the right operand are neighbours in memory.
 bool columns_innermost(const KernelView& kernel, const Node& node) {
-  const std::vector<Value> leaves = body_leaves(kernel.body);
-  const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[1]);
-  if (leaf == leaves.end()) return true;
-  const TensorType& type = kernel.operands[leaf - leaves.begin()].type;
+  const BufferForm* form = kernel.form_of(node.operands[1]);
+  if (!form) return true;
+  const TensorType& type = form->type;
   const int column = type.rank() - (node.attributes.flag("transpose_b") ? 2 : 1);
   return type.layout.dims(type.rank()).back().axis == column;
 }
 
 // Whether both operands have neighbours along the depth as neighbours in memory.
 bool lies_by_depth(const KernelView& kernel, const Node& node, const MatmulView& product) {
-  const std::vector<Value> leaves = body_leaves(kernel.body);
   const auto lies = [&](Value operand, bool last) {
-    const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
-    if (leaf == leaves.end()) return false;
-    const TensorType& type = kernel.operands[leaf - leaves.begin()].type;
-    return last && type.layout.is_row_major();
+    const BufferForm* form = kernel.form_of(operand);
+    return form && last && form->type.layout.is_row_major();
   };
   const bool one_row = product.rows == 1;
   return lies(node.operands[0], one_row || !node.attributes.flag("transpose_a")) &&

@@ -5,7 +5,6 @@
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/conv_view.h"
 #include "codegen/schedule/register_tile.h"
-#include "ir/ops/kernel.h"
 #include "ir/ops/winograd.h"
 
 namespace ag {
@@ -146,17 +145,14 @@ class WinogradChooser {
   int64_t spans_;  // rows of tiles of each phase
 };
 
-// Whether the stored channels of each operand that is the body's own are whole blocks.
+// Whether the channels of every operand that is stored are whole blocks, padding lanes included.
 bool fills_blocks(const KernelView& kernel, const Node& node, int64_t block) {
-  const std::vector<Value> leaves = body_leaves(kernel.body);
-  for (Value operand : node.operands) {
-    const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
-    if (leaf == leaves.end()) continue;
-    const TensorType& type = kernel.operands[leaf - leaves.begin()].type;
-    const int64_t own = std::max<int64_t>(type.layout.block_of(1), 1);
-    if ((type.shape[1] + own - 1) / own * own % block != 0) return false;
-  }
-  return true;
+  return std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+    const BufferForm* form = kernel.form_of(operand);
+    if (!form) return true;
+    const int64_t own = form->type.layout.block_of(1);
+    return (form->type.shape[1] + own - 1) / own * own % block == 0;
+  });
 }
 
 }  // namespace

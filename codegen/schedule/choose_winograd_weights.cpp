@@ -99,10 +99,8 @@ class WinogradWeightsChooser {
 };
 
 int64_t channel_block_of(const KernelView& kernel, Value operand) {
-  const std::vector<Value> leaves = body_leaves(kernel.body);
-  const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
-  if (leaf == leaves.end()) return 1;
-  return kernel.operands[leaf - leaves.begin()].type.layout.block_of(1);
+  const BufferForm* form = kernel.form_of(operand);
+  return form ? form->type.layout.block_of(1) : 1;
 }
 
 }  // namespace

@@ -20,11 +20,7 @@ struct ConvView {
 
   const Shape& result() const { return node.types[0].shape; }
   int rank() const { return node.types[0].rank(); }
-  const BufferForm* form(size_t operand) const {
-    const std::vector<Value> leaves = body_leaves(kernel.body);
-    const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[operand]);
-    return leaf == leaves.end() ? nullptr : &kernel.operands[leaf - leaves.begin()];
-  }
+  const BufferForm* form(size_t operand) const { return kernel.form_of(node.operands[operand]); }
   // Whether a kernel copies its input with zeros around it: a buffer without a halo, or none.
   bool copies_input() const {
     const BufferForm* input = form(0);

@@ -26,6 +26,7 @@ struct Case {
   int64_t outputs;
   ConvOptions options;
   bool residual;
+  bool shares_weights = false;  // between the images of a block
 };
 
 const Case kCases[] = {
@@ -39,9 +40,10 @@ const Case kCases[] = {
      {.padding = {1, 1, 1, 1}, .dims = "nc,io->nc", .reverse = true},
      false},
     {"small images that share their weights",
-     {24, 352, 4, 4},
-     352,
+     {24, 544, 4, 4},
+     544,
      {.padding = {1, 1, 1, 1}},
+     true,
      true},
     {"dilated", {1, 64, 16, 16}, 64, {.padding = {2, 2, 2, 2}, .rhs_dilation = {2, 2}}, true},
     {"dilated, phases of unequal length",
@@ -111,9 +113,11 @@ struct Values {
   }
 };
 
-bool uses_winograd(const CompiledProgram& compiled) {
-  return std::any_of(compiled.kernels.begin(), compiled.kernels.end(), [](const KernelReport& k) {
-    return k.request.schedule.starts_with("conv_winograd");
+// Whether a kernel is computed so, with `parameter` in its schedule.
+bool uses_winograd(const CompiledProgram& compiled, std::string_view parameter = "") {
+  return std::any_of(compiled.kernels.begin(), compiled.kernels.end(), [&](const KernelReport& k) {
+    const std::string& schedule = k.request.schedule;
+    return schedule.starts_with("conv_winograd") && schedule.find(parameter) != schedule.npos;
   });
 }
 
@@ -128,29 +132,35 @@ double error_of(const Array& got, const ReferenceTensor& want) {
   return worst / (high - low);
 }
 
+// Compiles with and without Winograd; both equal the interpreter, the first on any number of
+// threads.
+void check_winograd(const Graph& graph, bool shares_weights = false) {
+  const Values values(graph);
+  const ReferenceTensor want = interpret(graph, values.bindings)[0];
+  const ProgramEntry entry{"main", graph};
+  const CompiledProgram fast =
+      compile_graphs("fast", {&entry, 1}, values.weights, {.lowering = {.winograd = true}});
+  const CompiledProgram plain =
+      compile_graphs("plain", {&entry, 1}, values.weights, {.lowering = {.winograd = false}});
+  CHECK(uses_winograd(fast));
+  CHECK(uses_winograd(fast, "images=") == shares_weights);
+  CHECK_FALSE(uses_winograd(plain));
+  const auto program = LoadedProgram::in_memory(fast.program);
+  ProgramInstance one = program->instance(1), three = program->instance(3);
+  const Array first = one.run(0, values.inputs)[0];
+  CHECK(error_of(first, want) <= kMostError);
+  CHECK(one.run(0, values.inputs)[0] == first);
+  CHECK(three.run(0, values.inputs)[0] == first);
+  ProgramInstance direct = LoadedProgram::in_memory(plain.program)->instance(1);
+  CHECK(error_of(direct.run(0, values.inputs)[0], want) <= 1e-5);
+}
+
 }  // namespace
 
 TEST_CASE("convolutions by Winograd equal the interpreter") {
   for (const Case& test : kCases) {
     CAPTURE(std::string(test.name));
-    const Graph graph = graph_of(test);
-    const Values values(graph);
-    const ReferenceTensor want = interpret(graph, values.bindings)[0];
-    const ProgramEntry entry{"main", graph};
-    CompiledProgram fast =
-        compile_graphs("fast", {&entry, 1}, values.weights, {.lowering = {.winograd = true}});
-    CompiledProgram plain =
-        compile_graphs("plain", {&entry, 1}, values.weights, {.lowering = {.winograd = false}});
-    CHECK(uses_winograd(fast));
-    CHECK_FALSE(uses_winograd(plain));
-    const auto program = LoadedProgram::in_memory(fast.program);
-    ProgramInstance one = program->instance(1), three = program->instance(3);
-    const Array first = one.run(0, values.inputs)[0];
-    CHECK(error_of(first, want) <= kMostError);
-    CHECK(one.run(0, values.inputs)[0] == first);
-    CHECK(three.run(0, values.inputs)[0] == first);
-    ProgramInstance direct = LoadedProgram::in_memory(plain.program)->instance(1);
-    CHECK(error_of(direct.run(0, values.inputs)[0], want) <= 1e-5);
+    check_winograd(graph_of(test), test.shares_weights);
   }
 }
 
@@ -179,22 +189,7 @@ TEST_CASE("gradients towards weights by Winograd equal the interpreter on any nu
   for (const Gradient& test : {Gradient{{32, 16, 8, 8}, 16}, Gradient{{24, 64, 11, 9}, 40},
                                Gradient{{64, 32, 4, 4}, 272}}) {
     CAPTURE(to_string(test.x));
-    const Graph graph = gradient_of(test.x, test.outputs);
-    const Values values(graph);
-    const ReferenceTensor want = interpret(graph, values.bindings)[0];
-    const ProgramEntry entry{"main", graph};
-    CompiledProgram fast =
-        compile_graphs("fast", {&entry, 1}, {}, {.lowering = {.winograd = true}});
-    CompiledProgram plain =
-        compile_graphs("plain", {&entry, 1}, {}, {.lowering = {.winograd = false}});
-    CHECK(uses_winograd(fast));
-    CHECK_FALSE(uses_winograd(plain));
-    const auto program = LoadedProgram::in_memory(fast.program);
-    ProgramInstance one = program->instance(1), three = program->instance(3);
-    const Array first = one.run(0, values.inputs)[0];
-    CHECK(error_of(first, want) <= kMostError);
-    CHECK(one.run(0, values.inputs)[0] == first);
-    CHECK(three.run(0, values.inputs)[0] == first);
+    check_winograd(gradient_of(test.x, test.outputs));
   }
 }
 
