@@ -1,25 +1,64 @@
 // What each optimisation is worth: networks compiled with everything, and again without one pass at
 // a time, run in turns in this process.
 //
-//   ablation [--threads N] [--seconds S] SUBJECT...
+//   ablation [--threads N] [--seconds S] [--write FILE] [SUBJECT...]
 //
 // SUBJECT is NETWORK[@EXTENT] for inference of one image, NETWORK[@EXTENT]:BATCH for a training
-// step. Prints a table in Markdown: the milliseconds of each subject with everything (the minimum
-// of the rounds), then for each pass how many times as long the subject takes without it, as the
-// median of the rounds' ratios; a dash where the pass changes no kernel.
+// step; without any, those of benchmarks/peers. Prints a table in Markdown: the milliseconds of
+// each subject with everything (the minimum of the rounds), then for each pass how many times as
+// long the subject takes without it, as the median of the rounds' ratios; a dash where the pass
+// changes no kernel. --write makes a page of it (docs/ablation.md).
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <iostream>
+#include <map>
 #include <set>
 
 #include "benchmarks/subject.h"
+#include "ir/file.h"
 
 namespace {
 
 using namespace ag;
+
+// benchmarks/peers/networks.py has the same.
+constexpr const char* kAllSubjects[] = {"lenet5",
+                                        "resnet20_cifar",
+                                        "alexnet",
+                                        "densenet121",
+                                        "mobilenet_v1",
+                                        "mobilenet_v2",
+                                        "resnet18",
+                                        "resnet18_cifar",
+                                        "resnet50",
+                                        "squeezenet1_1",
+                                        "vgg16",
+                                        "googlenet",
+                                        "inception_v3",
+                                        "mobilenet_v3_small",
+                                        "mobilenet_v3_large",
+                                        "efficientnet_b0",
+                                        "resnext50_32x4d",
+                                        "regnet_y_400mf",
+                                        "nfnet_l0",
+                                        "convnext_tiny",
+                                        "vit_b_16",
+                                        "deit_tiny",
+                                        "swin_t",
+                                        "unet",
+                                        "deeplabv3_resnet50",
+                                        "r3d_18",
+                                        "wavenet",
+                                        "lenet5:64",
+                                        "resnet20_cifar:128",
+                                        "mobilenet_v2@96:16",
+                                        "deit_tiny:16",
+                                        "unet@128:2",
+                                        "resnet18_cifar:128"};
 
 Subject parse_subject(const std::string& text) {
   const size_t colon = text.find(':');
@@ -84,58 +123,119 @@ double median_ratio(const Variant& without, const Variant& everything) {
   return ratios[ratios.size() / 2];
 }
 
-std::string table_row(const std::string& name, const std::vector<Variant>& variants) {
+// The columns of one subject: {pass: ratio}; a pass that changes nothing has none.
+struct Row {
+  std::string name;
+  double milliseconds = 0;
+  std::map<std::string, double, std::less<>> ratios;
+};
+
+Row row_of(const std::string& name, const std::vector<Variant>& variants) {
   const std::vector<double>& times = variants[0].times;
-  std::string row =
-      fmt::format("| {} | {:.2f} |", name, *std::min_element(times.begin(), times.end()));
-  for (std::string_view pass : optional_passes()) {
-    auto variant = std::find_if(variants.begin(), variants.end(),
-                                [&](const Variant& v) { return v.without == pass; });
-    row += variant == variants.end()
-               ? " – |"
-               : fmt::format(" {:.2f} |", median_ratio(*variant, variants[0]));
-  }
+  Row row{name, *std::min_element(times.begin(), times.end()), {}};
+  for (size_t i = 1; i < variants.size(); ++i)
+    row.ratios[variants[i].without] = median_ratio(variants[i], variants[0]);
   return row;
 }
 
-int measure(const std::vector<std::string>& subjects, int threads, double seconds) {
-  std::string head = "| | ms |", rule = "| --- | --- |";
+std::string head() {
+  std::string names = "| | ms |", rule = "| --- | --- |";
   for (std::string_view pass : optional_passes()) {
-    head += fmt::format(" {} |", pass);
+    names += fmt::format(" {} |", pass);
     rule += " --- |";
   }
-  std::cout << head << "\n" << rule << std::endl;
+  return names + "\n" + rule + "\n";
+}
+
+std::string line(const Row& row) {
+  std::string text = fmt::format("| {} | {:.2f} |", row.name, row.milliseconds);
+  for (std::string_view pass : optional_passes()) {
+    const auto ratio = row.ratios.find(pass);
+    text += ratio == row.ratios.end() ? " – |" : fmt::format(" {:.2f} |", ratio->second);
+  }
+  return text + "\n";
+}
+
+// Geometric means; where a pass changes nothing its ratio is 1.
+std::string line_of_means(const std::vector<Row>& rows) {
+  std::string text = "| **geometric mean** | |";
+  for (std::string_view pass : optional_passes()) {
+    double sum = 0;
+    for (const Row& row : rows) {
+      const auto ratio = row.ratios.find(pass);
+      if (ratio != row.ratios.end()) sum += std::log(ratio->second);
+    }
+    text += fmt::format(" **{:.2f}** |", std::exp(sum / static_cast<double>(rows.size())));
+  }
+  return text + "\n";
+}
+
+std::string page(const std::string& table, int threads) {
+  return fmt::format(
+      "# What each pass is worth\n\n"
+      "Written by `build/benchmarks/ablation --write docs/ablation.md`, {} thread{}. One line a\n"
+      "network: milliseconds of one image with every pass (`NAME:BATCH`: of a training step), "
+      "then\n"
+      "how many times as long it takes when one pass is left out (`--without PASS`) and the "
+      "others\n"
+      "stay; a dash where that changes no kernel. Versions take turns, run by run; the time is "
+      "the\n"
+      "least of them, a ratio the median of the rounds'.\n\n"
+      "A ratio near 1 may mean that another pass does the same work another way: a batch norm that "
+      "is\n"
+      "not folded into weights becomes an epilogue. Without `layout` values are stored row by row, "
+      "for\n"
+      "which convolutions have only the plain schedule; without `fuse` each op is a kernel.\n\n{}",
+      threads, threads == 1 ? "" : "s", table);
+}
+
+std::string measure(const std::vector<std::string>& subjects, int threads, double seconds) {
+  std::string table;
+  auto add = [&](const std::string& text) {
+    std::cout << text << std::flush;
+    table += text;
+  };
+  add(head());
+  std::vector<Row> rows;
   for (const std::string& name : subjects) {
     std::vector<Array> inputs;
     std::vector<Variant> variants = compile_variants(parse_subject(name), threads, inputs);
     run_rounds(variants, inputs, seconds);
-    std::cout << table_row(name, variants) << std::endl;
+    rows.push_back(row_of(name, variants));
+    add(line(rows.back()));
   }
-  return 0;
+  if (rows.size() > 1) add(line_of_means(rows));
+  return table;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
   std::vector<std::string> subjects;
+  std::string file;
   int threads = 1;
   double seconds = 5;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
-    const bool option = argument.starts_with("--") && i + 1 < argc;
-    if (option && argument == "--threads") {
+    const bool option = argument.starts_with("--");
+    if (option && i + 1 < argc && argument == "--threads") {
       threads = std::stoi(argv[++i]);
-    } else if (option && argument == "--seconds") {
+    } else if (option && i + 1 < argc && argument == "--seconds") {
       seconds = std::stod(argv[++i]);
+    } else if (option && i + 1 < argc && argument == "--write") {
+      file = argv[++i];
+    } else if (option) {
+      std::cerr << "usage: ablation [--threads N] [--seconds S] [--write FILE] "
+                   "[NETWORK[@EXTENT][:BATCH]...]\n";
+      return 1;
     } else {
       subjects.push_back(argument);
     }
   }
-  if (subjects.empty() || subjects[0].starts_with("--")) {
-    std::cerr << "usage: ablation [--threads N] [--seconds S] NETWORK[@EXTENT][:BATCH]...\n";
-    return 1;
-  }
-  return measure(subjects, threads, seconds);
+  if (subjects.empty()) subjects.assign(std::begin(kAllSubjects), std::end(kAllSubjects));
+  const std::string table = measure(subjects, threads, seconds);
+  if (!file.empty()) write_file(file, page(table, threads));
+  return 0;
 } catch (const std::exception& error) {
   std::cerr << error.what() << "\n";
   return 1;

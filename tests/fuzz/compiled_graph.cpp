@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdio>
 
 #include "codegen/compile.h"
 #include "codegen/link/loaded_program.h"
 #include "codegen/schedule/layout_model.h"
+#include "frontend/weights/safetensors.h"
+#include "ir/file.h"
 #include "ir/ops/kernel.h"
+#include "ir/parse.h"
 #include "ir/print.h"
 #include "passes/algorithm.h"
 #include "passes/autograd.h"
@@ -23,6 +27,7 @@ namespace {
 constexpr int kRows = 3;
 constexpr int kDifferentiableRows = 2;
 constexpr int kThreads = 2;
+constexpr const char* kLayouts[] = {"row-major", "of the target", "random"};  // Layouts
 
 // ---- lowering ----
 
@@ -102,8 +107,7 @@ Graph laid_out(const Graph& kernels, const Combination& combination, unsigned se
   }
 }
 
-Graph lowered(const Graph& graph, unsigned seed) {
-  const Combination combination = Combination::of_seed(seed);
+Graph lowered(const Graph& graph, const Combination& combination, unsigned seed) {
   const size_t fusion = kDefaultPipeline.rfind(',');
   Graph primitives = run_pipeline(graph, parse_pipeline(kDefaultPipeline.substr(0, fusion)));
   if (combination.winograd_tile != 0) {
@@ -227,11 +231,10 @@ bool has_f32(const Graph& graph) {
 // ---- one graph ----
 
 struct Subject {
-  unsigned seed;
-  BuiltCase built;  // leaves' names begin with the seed's, so that graphs share none
+  FuzzCase drawn;  // leaves' names begin with the seed's, so that graphs share none
   Graph kernels;
 
-  std::string name() const { return fmt::format("seed{}", seed); }
+  std::string name() const { return fmt::format("seed{}", drawn.seed); }
 };
 
 // Leaves of another name, and values as the compiled program reads them.
@@ -261,52 +264,50 @@ BuiltCase with_gradients(BuiltCase built) {
   return built;
 }
 
-BuiltCase graph_of_seed(unsigned seed) {
-  if (!Combination::of_seed(seed).gradients) return random_graph(seed, {.rows = kRows});
-  return with_gradients(random_graph(
-      seed, {.rows = kDifferentiableRows, .differentiable = true, .float_type = DType::f32}));
-}
-
-Subject subject_of(unsigned seed) {
-  BuiltCase built = renamed(graph_of_seed(seed), fmt::format("seed{}.", seed));
-  Graph kernels = lowered(built.graph, seed);
-  return {seed, std::move(built), std::move(kernels)};
+Subject subject_of(FuzzCase drawn) {
+  drawn.built = renamed(drawn.built, fmt::format("seed{}.", drawn.seed));
+  Graph kernels = lowered(drawn.built.graph, drawn.combination, drawn.seed);
+  return {std::move(drawn), std::move(kernels)};
 }
 
 Expected expected_of(const Subject& subject) {
   constexpr unsigned kDisturbedRuns = 6;  // two values that tie change places in one of them
+  const auto& [graph, bindings] = subject.drawn.built;
   Expected expected;
-  expected.results = interpret(subject.built.graph, subject.built.bindings);
-  const Graph primitives = run_pipeline(subject.built.graph, parse_pipeline("expand"));
+  expected.results = interpret(graph, bindings);
+  const Graph primitives = run_pipeline(graph, parse_pipeline("expand"));
   for (unsigned run = 0; run < kDisturbedRuns; ++run) {
     expected.disturbed.push_back(
-        Disturbed(primitives, subject.built.bindings, subject.seed * kDisturbedRuns + run).run());
+        Disturbed(primitives, bindings, subject.drawn.seed * kDisturbedRuns + run).run());
   }
   expected.allowed = has_op(subject.kernels, "winograd_conv") ? 5e-4
-                     : has_f32(subject.built.graph)           ? 1e-5
+                     : has_f32(graph)                         ? 1e-5
                                                               : 1e-12;
   return expected;
 }
 
 std::string check_run(const Subject& subject, ProgramInstance& instance, int entry) {
+  const auto& [graph, bindings] = subject.drawn.built;
   std::vector<Array> inputs;
-  for (Value leaf : subject.built.graph.leaves(ops::input))
-    inputs.push_back(subject.built.bindings.at(subject.built.graph.leaf_name(leaf)).to_array());
+  for (Value leaf : graph.leaves(ops::input))
+    inputs.push_back(bindings.at(graph.leaf_name(leaf)).to_array());
   instance.run(entry, inputs);
   // Once more, with what the first run left in the arena.
   const std::vector<Array> got = instance.run(entry, inputs);
   const Expected expected = expected_of(subject);
   for (size_t i = 0; i < got.size(); ++i) {
     const std::string found = difference(got[i], expected, i);
-    if (!found.empty()) return subject.built.graph.outputs()[i].name + ": " + found;
+    if (!found.empty()) return graph.outputs()[i].name + ": " + found;
   }
   return "";
 }
 
-CompiledGraphFailure failure_of(const Subject& subject, const std::string& what) {
-  return {subject.seed,
-          fmt::format("seed {} ({}): {}\n{}", subject.seed,
-                      Combination::of_seed(subject.seed).text(), what, print(subject.built.graph))};
+std::string heading(const FuzzCase& drawn) {
+  return fmt::format("seed {}: {}", drawn.seed, drawn.combination.text());
+}
+
+CompiledGraphFailure failure_of(const FuzzCase& drawn, const std::string& what) {
+  return {drawn.seed, fmt::format("{}: {}\n{}", heading(drawn), what, print(drawn.built.graph))};
 }
 
 std::vector<CompiledGraphFailure> check_subjects(std::span<const Subject> subjects) {
@@ -315,17 +316,17 @@ std::vector<CompiledGraphFailure> check_subjects(std::span<const Subject> subjec
   std::map<std::string, Array> weights;
   for (const Subject& subject : subjects) {
     entries.push_back({subject.name(), subject.kernels});
-    for (const auto& [name, value] : subject.built.bindings) weights[name] = value.to_array();
+    for (const auto& [name, value] : subject.drawn.built.bindings) weights[name] = value.to_array();
   }
   try {
     const CompiledProgram compiled = compile_kernel_graphs("fuzz", entries, weights);
     ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(kThreads);
     for (size_t i = 0; i < subjects.size(); ++i) {
       const std::string wrong = check_run(subjects[i], instance, static_cast<int>(i));
-      if (!wrong.empty()) failures.push_back(failure_of(subjects[i], wrong));
+      if (!wrong.empty()) failures.push_back(failure_of(subjects[i].drawn, wrong));
     }
   } catch (const std::exception& error) {
-    if (subjects.size() == 1) return {failure_of(subjects[0], error.what())};
+    if (subjects.size() == 1) return {failure_of(subjects[0].drawn, error.what())};
     failures.clear();
     for (const Subject& subject : subjects) {
       for (CompiledGraphFailure& failure : check_subjects({&subject, 1}))
@@ -348,21 +349,61 @@ Combination Combination::of_seed(unsigned seed) {
 }
 
 std::string Combination::text() const {
-  constexpr const char* kLayouts[] = {"row-major", "of the target", "random"};
   return fmt::format("{}, layouts {}, winograd {}{}", fused ? "fused" : "apart",
-                     kLayouts[static_cast<int>(layouts)], winograd_tile,
+                     kLayouts[static_cast<size_t>(layouts)], winograd_tile,
                      gradients ? ", gradients" : "");
 }
 
-std::vector<CompiledGraphFailure> check_compiled_graphs(std::span<const unsigned> seeds) {
+Combination Combination::of_text(const std::string& text) {
+  for (unsigned bits = 0; bits < 36; ++bits) {
+    Combination combination;
+    combination.fused = bits % 2 != 0;
+    combination.gradients = bits / 2 % 2 != 0;
+    combination.layouts = static_cast<Layouts>(bits / 4 % 3);
+    combination.winograd_tile = bits / 12 * 2;
+    if (combination.text() == text) return combination;
+  }
+  throw CompileError(fmt::format("no way of compiling is called '{}'", text));
+}
+
+FuzzCase fuzz_case(unsigned seed) {
+  const Combination combination = Combination::of_seed(seed);
+  if (!combination.gradients) return {seed, combination, random_graph(seed, {.rows = kRows})};
+  return {
+      seed, combination,
+      with_gradients(random_graph(
+          seed, {.rows = kDifferentiableRows, .differentiable = true, .float_type = DType::f32}))};
+}
+
+void keep_case(const FuzzCase& one, const std::string& path) {
+  WeightMap values;
+  for (const auto& [name, value] : one.built.bindings) values[name] = value.to_array();
+  write_file(path + ".ag", "# " + heading(one) + "\n" + print(one.built.graph));
+  write_safetensors(path + ".safetensors", values);
+}
+
+FuzzCase kept_case(const std::string& path) {
+  const std::vector<std::byte> bytes = read_file(path + ".ag");
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const size_t colon = text.find(": ");
+  FuzzCase one;
+  if (std::sscanf(text.c_str(), "# seed %u:", &one.seed) != 1)
+    throw CompileError(path + ".ag: the first line is no '# seed N: COMBINATION'");
+  one.combination = Combination::of_text(text.substr(colon + 2, text.find('\n') - colon - 2));
+  one.built.graph = parse(text, path + ".ag");
+  for (const auto& [name, value] : read_safetensors(path + ".safetensors").tensors)
+    one.built.bindings.emplace(name, ReferenceTensor::from(value));
+  return one;
+}
+
+std::vector<CompiledGraphFailure> check_compiled_graphs(std::vector<FuzzCase> cases) {
   std::vector<CompiledGraphFailure> failures;
   std::vector<Subject> subjects;
-  for (unsigned seed : seeds) {
+  for (FuzzCase& drawn : cases) {
     try {
-      subjects.push_back(subject_of(seed));
+      subjects.push_back(subject_of(drawn));
     } catch (const std::exception& error) {
-      failures.push_back({seed, fmt::format("seed {} ({}): {}", seed,
-                                            Combination::of_seed(seed).text(), error.what())});
+      failures.push_back(failure_of(drawn, error.what()));
     }
   }
   for (CompiledGraphFailure& failure : check_subjects(subjects))

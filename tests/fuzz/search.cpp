@@ -1,13 +1,17 @@
-// build/tests/fuzz_search FILE [COUNT]: looks for random graphs that compiled code gets wrong, from
-// where the last call stopped. FILE keeps the next seed and the seeds that failed; what they show
-// is printed. Put those into tests/fuzz/kept_seeds.txt once they are mended.
+// Looks for random graphs that compiled code gets wrong, from where the last call stopped:
 //
 //   build/tests/fuzz_search fuzz.state 10000      may be interrupted and called again
+//   build/tests/fuzz_search --keep 412 tests/fuzz/kept/NAME
+//
+// fuzz.state keeps the next seed and the seeds that failed; what they show is printed. Keep the
+// graph of a seed, under the name of its mistake, before op cases change what seeds draw.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <string_view>
 
 #include "ir/file.h"
 #include "tests/fuzz/compiled_graph.h"
@@ -46,24 +50,31 @@ void write_state(const std::string& path, const State& state) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "--keep" && argc == 4) {
+    keep_case(fuzz_case(static_cast<unsigned>(std::strtoul(argv[2], nullptr, 10))), argv[3]);
+    return 0;
+  }
   const unsigned count =
       argc > 2 ? static_cast<unsigned>(std::strtoul(argv[2], nullptr, 10)) : 1000;
-  if (argc < 2 || argc > 3 || count == 0) {
-    fmt::print(stderr, "{} FILE [COUNT]: checks the next COUNT (1000) random graphs\n", argv[0]);
+  if (argc < 2 || argc > 3 || count == 0 || first.starts_with("--")) {
+    fmt::print(stderr,
+               "{0} FILE [COUNT]: checks the next COUNT (1000) random graphs\n"
+               "{0} --keep SEED PATH: writes a graph to PATH.ag and PATH.safetensors\n",
+               argv[0]);
     return 1;
   }
   State state = read_state(argv[1]);
   const unsigned end = state.next + count;
   while (state.next < end) {
-    std::vector<unsigned> seeds;
-    for (unsigned seed = state.next; seed < end && seeds.size() < kGraphsPerProgram; ++seed)
-      seeds.push_back(seed);
-    for (const CompiledGraphFailure& failure : check_compiled_graphs(seeds)) {
+    const unsigned stop = std::min(state.next + kGraphsPerProgram, end);
+    std::vector<FuzzCase> cases;
+    for (; state.next < stop; ++state.next) cases.push_back(fuzz_case(state.next));
+    for (const CompiledGraphFailure& failure : check_compiled_graphs(std::move(cases))) {
       state.failed.push_back(failure.seed);
       fmt::print("{}\n", failure.text);
     }
     std::fflush(stdout);
-    state.next += static_cast<unsigned>(seeds.size());
     write_state(argv[1], state);
     fmt::print(stderr, "\r{} of {}, {} failed ", state.next, end, state.failed.size());
   }
