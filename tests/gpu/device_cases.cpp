@@ -149,6 +149,10 @@ void add_sweeps(std::vector<DeviceCase>& cases) {
       },
       "pointwise{"));
   cases.push_back(device_case(
+      "erf_of_doubles",
+      [](CaseBuilder& b) { b.result(erf(b.operand_of(DType::f64, {1000}, -7, 7))); },
+      "pointwise{"));
+  cases.push_back(device_case(
       "random",
       [](CaseBuilder& b) {
         b.result(
