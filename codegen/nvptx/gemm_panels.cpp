@@ -20,7 +20,7 @@ GemmPanels::GemmPanels(DeviceKernel& kernel, const GemmProblem& problem, Side si
       problem_(problem),
       side_(std::move(side)),
       batch_(batch),
-      memory_(kernel.shared_array(problem.request.symbol + side_.name,
+      memory_(kernel.shared_array(problem.request.symbol + side_.name, side_.access.dtype,
                                   problem.tile.stages * panel_elements())) {
   share_out();
   const int64_t extent = problem.view.extent(side_.index);
@@ -38,55 +38,87 @@ GemmPanels::GemmPanels(DeviceKernel& kernel, const GemmProblem& problem, Side si
 void GemmPanels::share_out() {
   llvm::IRBuilder<>& at = kernel_.at;
   const int64_t threads = problem_.tile.threads(), depth = problem_.tile.depth;
-  const int64_t fast_extent = side_.by_depth ? depth : side_.width;
+  const int64_t fast_copies = (side_.by_depth ? depth : side_.width) / side_.copy;
   const int64_t slow_extent = side_.by_depth ? side_.width : depth;
   auto& fast = side_.by_depth ? deep_ : across_;
   auto& slow = side_.by_depth ? across_ : deep_;
-  Value* thread = kernel_.thread();
-  if (threads < fast_extent) {
-    for (int64_t i = 0; i < fast_extent; i += threads)
-      fast.push_back(at.CreateAdd(thread, kernel_.number(i)));
+  Value *thread = kernel_.thread(), *width = kernel_.number(side_.copy);
+  if (threads < fast_copies) {
+    for (int64_t i = 0; i < fast_copies; i += threads)
+      fast.push_back(at.CreateMul(at.CreateAdd(thread, kernel_.number(i)), width));
     for (int64_t i = 0; i < slow_extent; ++i) slow.push_back(kernel_.number(i));
     return;
   }
-  fast.push_back(at.CreateURem(thread, kernel_.number(fast_extent)));
-  Value* row = at.CreateUDiv(thread, kernel_.number(fast_extent));
-  for (int64_t i = 0; i < slow_extent; i += threads / fast_extent)
+  if (fast_copies * slow_extent < threads)
+    takes_part_ = at.CreateICmpULT(thread, kernel_.number(fast_copies * slow_extent));
+  fast.push_back(at.CreateMul(at.CreateURem(thread, kernel_.number(fast_copies)), width));
+  Value* row = at.CreateUDiv(thread, kernel_.number(fast_copies));
+  for (int64_t i = 0; i < slow_extent; i += threads / fast_copies)
     slow.push_back(at.CreateAdd(row, kernel_.number(i)));
 }
 
-void GemmPanels::copy(Value* panel, Value* slot, Value* end) {
+void GemmPanels::start_copy(Value* panel, Value* slot, Value* end) {
+  pending_.clear();
+  kernel_.where(is_asynchronous() ? takes_part_ : nullptr, [&] { start_each(panel, slot, end); });
+}
+
+void GemmPanels::start_each(Value* panel, Value* slot, Value* end) {
   llvm::IRBuilder<>& at = kernel_.at;
-  Value* source = kernel_.parameter(side_.access.parameter);
   Value* base = at.CreateMul(slot, kernel_.number(panel_elements()));
   Value* first = at.CreateMul(panel, kernel_.number(problem_.tile.depth));
   for (Value* local : deep_) {
     Value* step = at.CreateAdd(first, local);
-    Value* in_depth = at.CreateICmpULT(step, end);
+    Value* in_depth = kernel_.both(takes_part_, at.CreateICmpULT(step, end));
     const DigitValues digits = digits_of(kernel_, problem_.view, GemmIndex::depth, step);
     const AddressPart deep = part_of(kernel_, side_.access, digits);
     Value* row = at.CreateAdd(base, at.CreateMul(local, kernel_.number(side_.pitch)));
     for (const Line& line : lines_) {
       const ElementPlace place = place_of(kernel_, side_.access, {&batch_, &line.part, &deep});
       Value* exists = kernel_.both(kernel_.both(in_depth, line.exists), place.exists);
-      Value* offset = at.CreateSelect(exists, place.offset, kernel_.number(0));
-      kernel_.copy_async(kernel_.element(memory_, at.CreateAdd(row, line.local)),
-                         kernel_.element(source, offset), exists);
+      start(place.offset, exists, at.CreateAdd(row, line.local));
     }
   }
+}
+
+void GemmPanels::start(Value* offset, Value* exists, Value* place) {
+  llvm::IRBuilder<>& at = kernel_.at;
+  Value* source = kernel_.parameter(side_.access.parameter);
+  Value* from = at.CreateSelect(exists, offset, kernel_.number(0));
+  if (is_asynchronous()) {
+    return kernel_.copy_async(kernel_.element(memory_, dtype(), place),
+                              kernel_.element(source, dtype(), from), bytes(), exists);
+  }
+  Value* elements = kernel_.load_stored(source, dtype(), from, side_.copy);
+  Value* zeros = llvm::Constant::getNullValue(elements->getType());
+  pending_.push_back({at.CreateSelect(exists, elements, zeros), place});
+}
+
+// Neighbours along the depth stand below each other in a panel.
+void GemmPanels::finish_copy() {
+  llvm::IRBuilder<>& at = kernel_.at;
+  if (pending_.empty()) return;
+  kernel_.where(takes_part_, [&] {
+    for (const Pending& pending : pending_) {
+      for (int64_t i = 0; i < side_.copy; ++i) {
+        Value* element = side_.copy == 1
+                             ? pending.elements
+                             : at.CreateExtractElement(pending.elements, static_cast<uint64_t>(i));
+        Value* place = at.CreateAdd(pending.place, kernel_.number(i * side_.pitch));
+        at.CreateStore(element, kernel_.element(memory_, dtype(), place));
+      }
+    }
+  });
+  pending_.clear();
 }
 
 std::vector<Value*> GemmPanels::read(Value* slot, int64_t step, Value* first, int64_t groups,
                                      int64_t apart) {
   llvm::IRBuilder<>& at = kernel_.at;
-  llvm::Type* four = llvm::FixedVectorType::get(at.getFloatTy(), kGroup);
   Value* base = at.CreateAdd(at.CreateMul(slot, kernel_.number(panel_elements())), first);
   std::vector<Value*> values;
   for (int64_t g = 0; g < groups; ++g) {
     Value* index = at.CreateAdd(base, kernel_.number(step * side_.pitch + g * apart));
-    Value* group = at.CreateAlignedLoad(four, kernel_.element(memory_, index), llvm::Align(16));
-    for (int64_t i = 0; i < kGroup; ++i)
-      values.push_back(at.CreateExtractElement(group, static_cast<uint64_t>(i)));
+    for (Value* value : kernel_.load(memory_, dtype(), index, kGroup)) values.push_back(value);
   }
   return values;
 }

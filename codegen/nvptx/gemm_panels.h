@@ -7,7 +7,7 @@
 
 namespace ag::nvptx {
 
-inline constexpr int64_t kGroup = 4;  // f32 of one load from shared memory
+inline constexpr int64_t kGroup = 4;  // elements of one load from shared memory
 
 inline int64_t tiles_of(int64_t extent, int64_t tile) { return (extent + tile - 1) / tile; }
 
@@ -27,7 +27,12 @@ struct GemmProblem {
 };
 
 // One operand's panels, and this thread's share in copying them: the elements at some rows (or
-// columns) by some steps of the depth.
+// columns) by some steps of the depth, `copy` neighbours at a time.
+//
+// Neighbours that stay neighbours in the panel go there without registers (cp.async), up to
+// `stages - 1` panels ahead of the sums. The others, and single elements of two bytes, which no
+// such copy moves, are loaded when the copy starts and stored when it finishes, behind the sums of
+// one panel.
 class GemmPanels {
  public:
   struct Side {
@@ -35,6 +40,7 @@ class GemmPanels {
     GemmIndex index;       // row or column
     int64_t width, pitch;  // of a panel
     bool by_depth;
+    int64_t copy;
     std::string name;
   };
 
@@ -42,8 +48,10 @@ class GemmPanels {
   GemmPanels(DeviceKernel& kernel, const GemmProblem& problem, Side side, llvm::Value* first,
              const AddressPart& batch);
 
-  // Starts to copy panel `panel` of the depth, of which there are steps up to `end`, into `slot`.
-  void copy(llvm::Value* panel, llvm::Value* slot, llvm::Value* end);
+  // Starts to copy panel `panel` of the depth, of which there are steps up to `end`, into `slot`;
+  // finish_copy ends what the last start began.
+  void start_copy(llvm::Value* panel, llvm::Value* slot, llvm::Value* end);
+  void finish_copy();
 
   // Groups of four neighbours at `step` of the panel in `slot`, from `first`, `apart` elements from
   // each other.
@@ -56,16 +64,29 @@ class GemmPanels {
     AddressPart part;
     llvm::Value* exists;  // null: always
   };
+  // Loaded, and to be stored from `place` of the panels on.
+  struct Pending {
+    llvm::Value *elements, *place;
+  };
   void share_out();
+  void start_each(llvm::Value* panel, llvm::Value* slot, llvm::Value* end);
+  // Starts to copy what is at `offset` of the operand, where it exists, to `place` of the panels.
+  void start(llvm::Value* offset, llvm::Value* exists, llvm::Value* place);
   int64_t panel_elements() const { return problem_.tile.depth * side_.pitch; }
+  DType dtype() const { return side_.access.dtype; }
+  int64_t bytes() const { return side_.copy * static_cast<int64_t>(size_of(dtype())); }
+  bool is_asynchronous() const { return bytes() >= 4 && (side_.copy == 1 || !side_.by_depth); }
 
   DeviceKernel& kernel_;
   const GemmProblem& problem_;
   Side side_;
   AddressPart batch_;
   llvm::Value* memory_;
-  std::vector<llvm::Value*> across_, deep_;  // this thread's lines and steps, in the panel
+  std::vector<llvm::Value*> across_, deep_;  // this thread's lines and steps, in the panel: of
+                                             // each copy's first element
+  llvm::Value* takes_part_ = nullptr;  // whether there is a copy for this thread; null: always
   std::vector<Line> lines_;
+  std::vector<Pending> pending_;
 };
 
 }  // namespace ag::nvptx

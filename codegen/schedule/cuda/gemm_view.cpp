@@ -133,9 +133,13 @@ std::vector<int64_t> strides_of(const BufferForm& form) {
   return strides;
 }
 
+bool is_number(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+}
+
 GemmAccess access_of(int parameter, const BufferForm& form, const std::vector<Position>& at) {
   const std::vector<int64_t> strides = strides_of(form);
-  GemmAccess access{parameter, {}, {}};
+  GemmAccess access{parameter, form.type.dtype, form.aligned, {}, {}};
   for (size_t axis = 0; axis < at.size(); ++axis) {
     if (at[axis].may_miss) {
       access.windows.push_back(
@@ -249,7 +253,7 @@ class Steps {
       return same ? add({GemmStep::Kind::sum, index, -1, {}}) : -1;
     }
     if (node.op->kind == OpKind::leaf) return load(index, at);
-    if (node.is(ops::full) && node.types[0].dtype == DType::f32)
+    if (node.is(ops::full) && is_number(node.types[0].dtype))
       return add({GemmStep::Kind::node, index, -1, {}});
     const bool is_view =
         node.is(ops::reshape) || node.is(ops::broadcast) || node.is(ops::transpose);
@@ -265,14 +269,16 @@ class Steps {
     return add(std::move(made));
   }
 
-  // Numbers are f32; truths come from comparisons and masks, and go into select and logic.
+  // Numbers are computed in f32; truths come from comparisons and masks, and go into select and
+  // logic. A cast is one between numbers.
   bool has_step(const Node& node) const {
     const bool takes_truths = node.is(ops::select) || node.is(ops::logical_not) ||
                               node.is(ops::bit_and) || node.is(ops::bit_or);
+    if (node.is(ops::cast) && !is_number(node.types[0].dtype)) return false;
     return is_gemm_step(*node.op) &&
            std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
              const DType dtype = view_.body.type(operand).dtype;
-             return dtype == DType::f32 || (takes_truths && dtype == DType::boolean);
+             return is_number(dtype) || (takes_truths && dtype == DType::boolean);
            });
   }
 
@@ -281,7 +287,7 @@ class Steps {
     if (leaf == leaves_.end()) return -1;
     const auto parameter = static_cast<int>(leaf - leaves_.begin());
     const BufferForm& form = operands_[parameter];
-    const bool known = form.type.dtype == DType::f32 || form.type.dtype == DType::boolean;
+    const bool known = is_number(form.type.dtype) || form.type.dtype == DType::boolean;
     if (!known || !form.type.layout.is_row_major()) return -1;
     std::vector<Position> positions;
     for (const Affine& axis : at) positions.push_back(inside(axis));
@@ -332,7 +338,7 @@ void join_digits(GemmView& view) {
   }
 }
 
-// The body's one contraction of stored f32 operands; -1 where there is none, or more.
+// The body's one contraction of stored operands; -1 where there is none, or more.
 int find_product(const Graph& body) {
   int found = -1;
   for (int i = 0; i < body.size(); ++i) {
@@ -343,7 +349,7 @@ int find_product(const Graph& body) {
   if (found < 0) return -1;
   const Node& node = body.node(found);
   for (const Value& operand : node.operands) {
-    if (body.node(operand).op->kind != OpKind::leaf || body.type(operand).dtype != DType::f32)
+    if (body.node(operand).op->kind != OpKind::leaf || !is_number(body.type(operand).dtype))
       return -1;
   }
   return node.types[0].count() > 0 && node.types[0].rank() >= 2 ? found : -1;
@@ -372,7 +378,7 @@ bool add_stores(GemmView& view, Steps& steps, std::span<const BufferForm> result
     const Value value = view.body.outputs()[i].value;
     const Coordinates at = *steps.position(value);
     const BufferForm& form = results[i];
-    if (form.type.dtype != DType::f32 || !form.type.layout.is_row_major()) return false;
+    if (!is_number(form.type.dtype) || !form.type.layout.is_row_major()) return false;
     const int step = steps.step(value.node, at);
     if (step < 0) return false;
     std::vector<Position> positions;
@@ -446,7 +452,7 @@ bool is_gemm_step(const OpDef& op) {
       &ops::equal,    &ops::not_equal,  &ops::less,          &ops::less_equal,
       &ops::greater,  &ops::select,     &ops::greater_equal, &ops::logical_not,
       &ops::floor,    &ops::ceil,       &ops::stop_gradient, &ops::bit_and,
-      &ops::bit_or};
+      &ops::bit_or,   &ops::cast};
   return std::find(std::begin(kOps), std::end(kOps), &op) != std::end(kOps);
 }
 

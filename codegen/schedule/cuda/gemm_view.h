@@ -42,6 +42,8 @@ struct GemmWindow {
 // An element of a buffer, in elements from the first; zero outside of its windows.
 struct GemmAccess {
   int parameter = 0;  // of the kernel's function
+  DType dtype = DType::f32;
+  bool aligned = false;  // the first element lies at a multiple of 16 bytes
   Affine offset;
   std::vector<GemmWindow> windows;
 };
@@ -76,13 +78,14 @@ struct GemmView {
   // How far apart neighbours along an index are in memory; 0 where they are equal.
   int64_t stride_along(int access, GemmIndex index) const;
 
-  // nullopt where the body is anything else than one contraction of stored f32 operands with
-  // elementwise ops of f32, or of truths, behind it.
+  // nullopt where the body is anything else than one contraction of stored operands of f32, f16 or
+  // bf16 with elementwise ops of these, or of truths, behind it.
   static std::optional<GemmView> of(const Graph& body, std::span<const BufferForm> operands,
                                     std::span<const BufferForm> results);
 };
 
-// Whether codegen/nvptx computes this op of f32, or of truths, elementwise.
+// Whether codegen/nvptx computes this op elementwise: of f32, which f16 and bf16 are computed in,
+// or of truths.
 bool is_gemm_step(const OpDef& op);
 
 }  // namespace ag
