@@ -87,7 +87,7 @@ void add_reductions(std::vector<DeviceCase>& cases) {
       "column_sum_rest", {300, 100}, [](const Tensor& x) { return reduce_sum(x, {0}); },
       "columns=32,"));
   cases.push_back(of_one(
-      "softmax_row_rest", {6, 3, 49, 49}, [](const Tensor& x) { return softmax(x); }, "rows=2,"));
+      "softmax_row_rest", {6, 3, 49, 49}, [](const Tensor& x) { return softmax(x); }, "rows=4,"));
   cases.push_back(of_one(
       "short_sums", {9000, 7}, [](const Tensor& x) { return reduce_sum(x, {1}); }, "threads=1}"));
   cases.push_back(of_one(
