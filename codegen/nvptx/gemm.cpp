@@ -22,11 +22,9 @@
 
 #include <fmt/format.h>
 
-#include "codegen/nvptx/elementwise.h"
 #include "codegen/nvptx/gemm_panels.h"
+#include "codegen/nvptx/gemm_steps.h"
 #include "ir/diagnostics.h"
-#include "ir/internal_error.h"
-#include "ir/ops/pointwise.h"
 #include "ir/parse.h"
 
 namespace ag::nvptx {
@@ -40,26 +38,11 @@ constexpr int64_t kJoiningThreads = 256;  // of a block that adds parts
 // the place of an access.
 void finish_element(DeviceKernel& kernel, const GemmView& view, Value* sum,
                     const std::function<Value*(int access)>& offset) {
-  std::vector<Value*> values;
-  for (const GemmStep& step : view.steps) {
-    const Node& node = view.body.node(step.node);
-    std::vector<Value*> operands;
-    for (const int operand : step.operands) operands.push_back(values[operand]);
-    if (step.kind == GemmStep::Kind::sum) {
-      values.push_back(sum);
-    } else if (step.kind == GemmStep::Kind::load) {
-      Value* memory = kernel.parameter(view.accesses[step.access].parameter);
-      values.push_back(kernel.load(memory, view.accesses[step.access].dtype, offset(step.access)));
-    } else if (node.is(ops::cast)) {
-      const DType to = node.types[0].dtype;
-      values.push_back(kernel.computed(kernel.stored(operands[0], to), to));
-    } else if (operands.empty()) {
-      values.push_back(kernel.real(node.attributes.number("value")));
-    } else {
-      values.push_back(elementwise(kernel.at, *node.op, operands));
-      if (!values.back()) internal_error("gemm: no instructions for {}", node.op->name);
-    }
-  }
+  const std::vector<Value*> values =
+      values_of(kernel, view, view.steps, sum, [&](const GemmStep& step) {
+        const GemmAccess& access = view.accesses[step.access];
+        return kernel.load(kernel.parameter(access.parameter), access.dtype, offset(step.access));
+      });
   for (const GemmStore& store : view.stores) {
     const GemmAccess& access = view.accesses[store.access];
     kernel.store(values[store.step], kernel.parameter(access.parameter), access.dtype,
@@ -122,13 +105,13 @@ class SumKernel {
   void add_up() {
     llvm::IRBuilder<>& at = kernel_.at;
     GemmPanels left(kernel_, problem_,
-                    {view_.accesses[view_.left], GemmIndex::row, tile_.rows, tile_.left_pitch(),
+                    {view_.left, GemmIndex::row, tile_.rows, tile_.left_pitch(),
                      tile_.left_by_depth, tile_.left_copy, "_left"},
-                    first_row_, batch_[view_.left]);
+                    first_row_, batch_);
     GemmPanels right(kernel_, problem_,
-                     {view_.accesses[view_.right], GemmIndex::column, tile_.columns,
-                      tile_.right_pitch(), tile_.right_by_depth, tile_.right_copy, "_right"},
-                     first_column_, batch_[view_.right]);
+                     {view_.right, GemmIndex::column, tile_.columns, tile_.right_pitch(),
+                      tile_.right_by_depth, tile_.right_copy, "_right"},
+                     first_column_, batch_);
     const int64_t share = tiles_of(problem_.panels(), tile_.parts);
     Value* begin = at.CreateMul(part_, kernel_.number(share));
     Value* end =
@@ -329,7 +312,7 @@ KernelResult gemm(const KernelRequest& request) {
       GemmView::of(parse(request.text, request.symbol + ".ag"), request.operands, request.results);
   if (!view) {
     throw CompileError(fmt::format("schedule: {} wants one product of f32, f16 or bf16 with "
-                                   "elementwise ops behind it",
+                                   "elementwise ops around it",
                                    kGemm))
         .help("schedule this kernel with contraction_plain");
   }

@@ -1,5 +1,7 @@
 #include "codegen/nvptx/gemm_panels.h"
 
+#include "codegen/nvptx/gemm_steps.h"
+
 namespace ag::nvptx {
 
 using llvm::Value;
@@ -15,13 +17,13 @@ std::vector<bool> GemmProblem::exclusive() const {
 }
 
 GemmPanels::GemmPanels(DeviceKernel& kernel, const GemmProblem& problem, Side side, Value* first,
-                       const AddressPart& batch)
-    : kernel_(kernel),
-      problem_(problem),
-      side_(std::move(side)),
-      batch_(batch),
-      memory_(kernel.shared_array(problem.request.symbol + side_.name, side_.access.dtype,
-                                  problem.tile.stages * panel_elements())) {
+                       const std::vector<AddressPart>& batch)
+    : kernel_(kernel), problem_(problem), side_(std::move(side)), batch_(batch) {
+  if (side_.operand.is_stored()) accesses_ = {side_.operand.access};
+  for (const GemmStep& step : side_.operand.steps)
+    if (step.kind == GemmStep::Kind::load) accesses_.push_back(step.access);
+  memory_ = kernel.shared_array(problem.request.symbol + side_.name, dtype(),
+                                problem.tile.stages * panel_elements());
   share_out();
   const int64_t extent = problem.view.extent(side_.index);
   for (Value* local : across_) {
@@ -30,8 +32,15 @@ GemmPanels::GemmPanels(DeviceKernel& kernel, const GemmProblem& problem, Side si
                         ? nullptr
                         : kernel.at.CreateICmpULT(number, kernel.number(extent));
     const DigitValues digits = digits_of(kernel, problem.view, side_.index, number);
-    lines_.push_back({local, part_of(kernel, side_.access, digits), exists});
+    lines_.push_back({local, parts_of(digits), exists});
   }
+}
+
+std::vector<AddressPart> GemmPanels::parts_of(const DigitValues& digits) {
+  std::vector<AddressPart> parts;
+  for (const int access : accesses_)
+    parts.push_back(part_of(kernel_, problem_.view.accesses[access], digits));
+  return parts;
 }
 
 // Neighbouring threads copy neighbours along one side of the panel: its fast one.
@@ -69,28 +78,54 @@ void GemmPanels::start_each(Value* panel, Value* slot, Value* end) {
   for (Value* local : deep_) {
     Value* step = at.CreateAdd(first, local);
     Value* in_depth = kernel_.both(takes_part_, at.CreateICmpULT(step, end));
-    const DigitValues digits = digits_of(kernel_, problem_.view, GemmIndex::depth, step);
-    const AddressPart deep = part_of(kernel_, side_.access, digits);
+    const std::vector<AddressPart> deep =
+        parts_of(digits_of(kernel_, problem_.view, GemmIndex::depth, step));
     Value* row = at.CreateAdd(base, at.CreateMul(local, kernel_.number(side_.pitch)));
     for (const Line& line : lines_) {
-      const ElementPlace place = place_of(kernel_, side_.access, {&batch_, &line.part, &deep});
-      Value* exists = kernel_.both(kernel_.both(in_depth, line.exists), place.exists);
-      start(place.offset, exists, at.CreateAdd(row, line.local));
+      std::vector<ElementPlace> places;
+      Value* exists = kernel_.both(in_depth, line.exists);
+      for (size_t i = 0; i < accesses_.size(); ++i) {
+        const GemmAccess& access = problem_.view.accesses[accesses_[i]];
+        places.push_back(
+            place_of(kernel_, access, {&batch_[accesses_[i]], &line.parts[i], &deep[i]}));
+        exists = kernel_.both(exists, places.back().exists);
+      }
+      start(places, exists, at.CreateAdd(row, line.local));
     }
   }
 }
 
-void GemmPanels::start(Value* offset, Value* exists, Value* place) {
+void GemmPanels::start(const std::vector<ElementPlace>& places, Value* exists, Value* place) {
   llvm::IRBuilder<>& at = kernel_.at;
-  Value* source = kernel_.parameter(side_.access.parameter);
-  Value* from = at.CreateSelect(exists, offset, kernel_.number(0));
-  if (is_asynchronous()) {
-    return kernel_.copy_async(kernel_.element(memory_, dtype(), place),
-                              kernel_.element(source, dtype(), from), bytes(), exists);
+  Pending pending{{}, exists, place};
+  for (size_t i = 0; i < accesses_.size(); ++i) {
+    const GemmAccess& access = problem_.view.accesses[accesses_[i]];
+    Value* source = kernel_.parameter(access.parameter);
+    Value* from = at.CreateSelect(exists, places[i].offset, kernel_.number(0));
+    if (is_asynchronous()) {
+      return kernel_.copy_async(kernel_.element(memory_, dtype(), place),
+                                kernel_.element(source, dtype(), from), bytes(), exists);
+    }
+    Value* elements = kernel_.load_stored(source, access.dtype, from, side_.copy);
+    if (side_.operand.is_stored()) elements = or_zeros(exists, elements);
+    pending.elements.push_back(elements);
   }
-  Value* elements = kernel_.load_stored(source, dtype(), from, side_.copy);
-  Value* zeros = llvm::Constant::getNullValue(elements->getType());
-  pending_.push_back({at.CreateSelect(exists, elements, zeros), place});
+  pending_.push_back(std::move(pending));
+}
+
+Value* GemmPanels::finished(const Pending& pending) {
+  if (side_.operand.is_stored()) return pending.elements[0];
+  size_t next = 0;
+  const auto load = [&](const GemmStep& step) {
+    return kernel_.computed(pending.elements[next++], problem_.view.accesses[step.access].dtype);
+  };
+  return or_zeros(pending.exists,
+                  values_of(kernel_, problem_.view, side_.operand.steps, nullptr, load).back());
+}
+
+Value* GemmPanels::or_zeros(Value* exists, Value* elements) {
+  return kernel_.at.CreateSelect(exists, elements,
+                                 llvm::Constant::getNullValue(elements->getType()));
 }
 
 // Neighbours along the depth stand below each other in a panel.
@@ -99,10 +134,10 @@ void GemmPanels::finish_copy() {
   if (pending_.empty()) return;
   kernel_.where(takes_part_, [&] {
     for (const Pending& pending : pending_) {
+      Value* value = finished(pending);
       for (int64_t i = 0; i < side_.copy; ++i) {
-        Value* element = side_.copy == 1
-                             ? pending.elements
-                             : at.CreateExtractElement(pending.elements, static_cast<uint64_t>(i));
+        Value* element =
+            side_.copy == 1 ? value : at.CreateExtractElement(value, static_cast<uint64_t>(i));
         Value* place = at.CreateAdd(pending.place, kernel_.number(i * side_.pitch));
         at.CreateStore(element, kernel_.element(memory_, dtype(), place));
       }

@@ -10,11 +10,13 @@
 #include <map>
 #include <set>
 
+#include "codegen/compile.h"
 #include "codegen/nvptx/compile.h"
 #include "codegen/schedule/cuda/gemm.h"
 #include "ir/ops/activation.h"
 #include "ir/ops/contract.h"
 #include "ir/ops/conv.h"
+#include "ir/ops/kernel.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
 #include "ir/parse.h"
@@ -123,8 +125,8 @@ GemmView view_of(const KernelCase& test) {
 GemmTile with_wide_copies(KernelCase& test, GemmTile tile) {
   for (BufferForm& form : test.request.operands) form.aligned = true;
   const GemmView view = view_of(test);
-  const auto widest = [&](int access, bool by_depth, GemmIndex other) {
-    const int64_t copy = widest_copy(view, access, by_depth ? GemmIndex::depth : other);
+  const auto widest = [&](const GemmOperand& side, bool by_depth, GemmIndex other) {
+    const int64_t copy = widest_copy(view, side, by_depth ? GemmIndex::depth : other);
     return std::min(copy, tile.depth);
   };
   tile.left_copy = widest(view.left, tile.left_by_depth, GemmIndex::row);
@@ -162,6 +164,43 @@ KernelCase first_case(const OpCase& row, DType dtype = DType::f32) {
   }
   FAIL(row.label << " has no product");
   return {};
+}
+
+// A 1x1 convolution of a concat, which the fusion gives the ops in front of it.
+KernelCase computed_on_the_way() {
+  const OpCase row = row_of("prologue", [](CaseBuilder& b) {
+    Tensor x = concat({operand(b, {2, 32, 12, 13}), operand(b, {2, 16, 12, 13})}, 1);
+    Tensor y = relu(x * b.operand({1, 48, 1, 1}, 0.5, 2) + b.operand({1, 48, 1, 1}));
+    b.result(conv(y, operand(b, {32, 48, 1, 1})) + b.operand({1, 32, 1, 1}));
+  });
+  const BuiltCase built = build_case(row, DType::f32);
+  const Target& target = find_target("cuda-sm_80");
+  const Graph graph = lower_to_kernels(built.graph, target);
+  const auto values = interpret_all(graph, built.bindings);
+  for (int i = 0; i < graph.size(); ++i) {
+    if (!graph.node(i).is(ops::kernel)) continue;
+    KernelCase test = kernel_case(row.label, graph, i, values, target);
+    if (is_product(test)) return test;
+  }
+  FAIL("no kernel is a product");
+  return {};
+}
+
+// Assembles a kernel for a device; returns the most registers a thread has.
+int check_assembly(const std::string& ptxas, const char* device, const KernelResult& kernel,
+                   const KernelCase& test, const GemmTile& tile) {
+  CAPTURE(test.row);
+  CAPTURE(tile.schedule().text());
+  int registers = 0;
+  for (const PtxReport& report : assemble_ptx(ptxas, kernel.ptx, device)) {
+    CHECK(report.registers * tile.threads() <= 65536);
+    CHECK(report.spilled_bytes == 0);
+    CHECK(report.stack_bytes == 0);
+    registers = std::max(registers, report.registers);
+    if (report.entry.ends_with("_0"))
+      CHECK(report.shared_bytes == tile.shared_bytes(view_of(test)));
+  }
+  return registers;
 }
 
 bool runs_all() {
@@ -226,6 +265,12 @@ TEST_CASE("casts behind a product round where the graph says so") {
                               }),
                        DType::f16),
             tiles()[0]);
+}
+
+TEST_CASE("an operand that is computed on the way in equals the interpreter") {
+  const KernelCase test = computed_on_the_way();
+  CHECK_FALSE(view_of(test).right.is_stored());
+  for (const GemmTile& tile : tiles()) check_run(test, tile);
 }
 
 // 16 bytes from operands that lie as the panels do, or along the depth; the rest of some rows and
@@ -308,23 +353,16 @@ TEST_CASE("every tile assembles, within a multiprocessor") {
     MESSAGE("skipped: needs ptxas (scripts/requirements.txt, or ARGENT_PTXAS)");
     return;
   }
+  std::vector<KernelCase> cases{computed_on_the_way()};
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
+    cases.push_back(first_case(product("product", {304, 400}, {400, 504}), dtype));
   int registers = 0;
-  for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
-    KernelCase test = first_case(product("product", {304, 400}, {400, 504}), dtype);
+  for (KernelCase& test : cases) {
     for (const GemmTile& plain : tiles()) {
       for (const GemmTile& tile : {plain, with_wide_copies(test, plain)}) {
-        CAPTURE(tile.schedule().text());
         const KernelResult kernel = compile(test, tile);
-        for (const char* device : {"sm_80", "sm_90"}) {
-          for (const PtxReport& report : assemble_ptx(*ptxas, kernel.ptx, device)) {
-            CHECK(report.registers * tile.threads() <= 65536);
-            CHECK(report.spilled_bytes == 0);
-            CHECK(report.stack_bytes == 0);
-            registers = std::max(registers, report.registers);
-            if (report.entry.ends_with("_0"))
-              CHECK(report.shared_bytes == tile.shared_bytes(view_of(test)));
-          }
-        }
+        for (const char* device : {"sm_80", "sm_90"})
+          registers = std::max(registers, check_assembly(*ptxas, device, kernel, test, tile));
       }
     }
   }

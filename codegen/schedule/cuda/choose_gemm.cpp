@@ -27,19 +27,19 @@ double run_along(const GemmView& view, int access, GemmIndex index) {
   return stride > kSegment ? 1.0 : static_cast<double>(extent) / std::max<int64_t>(stride, 1);
 }
 
-bool reads_by_depth(const GemmView& view, int access, GemmIndex other) {
-  return run_along(view, access, GemmIndex::depth) > run_along(view, access, other);
+bool reads_by_depth(const GemmView& view, const GemmOperand& side, GemmIndex other) {
+  return run_along(view, side.access, GemmIndex::depth) > run_along(view, side.access, other);
 }
 
-int64_t element_bytes(const GemmView& view, int access) {
-  return static_cast<int64_t>(size_of(view.accesses[access].dtype));
+int64_t element_bytes(const GemmView& view, const GemmOperand& side) {
+  return static_cast<int64_t>(size_of(view.panel_dtype(side)));
 }
 
 // Neighbours along the depth stand apart in a panel, so a wide copy of them goes through registers.
 // Elements of four bytes get there without, one at a time; those of two cannot.
-int64_t copy_of(const GemmView& view, int access, GemmIndex other, bool by_depth) {
-  if (by_depth && element_bytes(view, access) == 4) return 1;
-  return widest_copy(view, access, by_depth ? GemmIndex::depth : other);
+int64_t copy_of(const GemmView& view, const GemmOperand& side, GemmIndex other, bool by_depth) {
+  if (by_depth && element_bytes(view, side) == 4) return 1;
+  return widest_copy(view, side, by_depth ? GemmIndex::depth : other);
 }
 
 // Time in multiply-adds of a thread's lane on one multiprocessor: what the busiest one does. Each
@@ -112,15 +112,15 @@ int64_t GemmTile::shared_bytes(const GemmView& view) const {
 // A group of neighbours that starts at a multiple of their number stays within one digit, whose
 // extent that number divides, and where everything else moves by its multiples it starts at one in
 // memory, too.
-int64_t widest_copy(const GemmView& view, int access, GemmIndex along) {
+int64_t widest_copy(const GemmView& view, const GemmOperand& side, GemmIndex along) {
   constexpr int64_t kMostBytes = 16;
-  const GemmAccess& at = view.accesses[access];
+  const GemmAccess& at = view.accesses[side.access];
   const auto last = std::find_if(view.digits.rbegin(), view.digits.rend(),
                                  [&](const GemmDigit& digit) { return digit.of == along; });
-  if (!at.aligned || last == view.digits.rend()) return 1;
+  if (!side.is_stored() || !at.aligned || last == view.digits.rend()) return 1;
   const auto fast = static_cast<size_t>(view.digits.rend() - last) - 1;
   if (at.offset.factors[fast] != 1) return 1;
-  int64_t even = last->extent | at.offset.constant | kMostBytes / element_bytes(view, access);
+  int64_t even = last->extent | at.offset.constant | kMostBytes / element_bytes(view, side);
   for (size_t d = 0; d < view.digits.size(); ++d)
     if (d != fast) even |= at.offset.factors[d];
   for (const GemmWindow& window : at.windows) {
@@ -147,9 +147,9 @@ std::string GemmTile::problem(const GemmView& view) const {
   if (parts < 1) return fmt::format("{} parts", parts);
   if (shared_bytes(view) > kMostShared)
     return fmt::format("{} bytes of shared memory", shared_bytes(view));
-  const auto fits = [&](int64_t copy, int access, bool by_depth, GemmIndex other) {
+  const auto fits = [&](int64_t copy, const GemmOperand& side, bool by_depth, GemmIndex other) {
     return power(copy) && copy <= (by_depth ? depth : std::min(rows, columns)) &&
-           copy <= widest_copy(view, access, by_depth ? GemmIndex::depth : other);
+           copy <= widest_copy(view, side, by_depth ? GemmIndex::depth : other);
   };
   if (!fits(left_copy, view.left, left_by_depth, GemmIndex::row))
     return fmt::format("the left operand has no copies of {} elements", left_copy);

@@ -37,9 +37,10 @@ struct GemmTile {
   std::string problem(const GemmView& view) const;
 };
 
-// How many neighbours along an index one access of at most 16 bytes may move, whatever the other
-// indices are: they lie side by side, exist together, and start at a multiple of their size.
-int64_t widest_copy(const GemmView& view, int access, GemmIndex along);
+// How many neighbours along an index one copy of at most 16 bytes may move, whatever the other
+// indices are: they lie side by side, exist together, and start at a multiple of their size. One of
+// a side that is computed.
+int64_t widest_copy(const GemmView& view, const GemmOperand& side, GemmIndex along);
 
 // The best tile for a product on a device of `multiprocessors`, by a model of its time; nullopt
 // where the product is too small or too narrow for panels.

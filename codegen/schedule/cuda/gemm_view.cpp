@@ -166,13 +166,15 @@ std::optional<Coordinates> without_unit_axes(const Shape& from, const Shape& to,
   return i == from.size() ? std::optional(result) : std::nullopt;
 }
 
-// The elementwise part, as steps at one position.
+// An elementwise part, as steps at one position: behind the sum, or, without one, in front of it.
 class Steps {
  public:
-  Steps(GemmView& view, std::span<const BufferForm> operands, int sum)
+  Steps(GemmView& view, std::span<const BufferForm> operands, std::vector<GemmStep>& steps,
+        int sum = -1)
       : view_(view),
         operands_(operands),
         leaves_(body_leaves(view.body)),
+        steps_(steps),
         sum_(sum),
         zero_{std::vector<int64_t>(view.digits.size(), 0), 0} {}
 
@@ -242,8 +244,8 @@ class Steps {
   }
 
   int add(GemmStep step) {
-    view_.steps.push_back(std::move(step));
-    return static_cast<int>(view_.steps.size()) - 1;
+    steps_.push_back(std::move(step));
+    return static_cast<int>(steps_.size()) - 1;
   }
 
   int make(int index, const Coordinates& at) {
@@ -298,6 +300,7 @@ class Steps {
   GemmView& view_;
   std::span<const BufferForm> operands_;
   std::vector<Value> leaves_;
+  std::vector<GemmStep>& steps_;
   int sum_;
   Affine zero_;
   std::vector<std::optional<Coordinates>> positions_;
@@ -338,7 +341,7 @@ void join_digits(GemmView& view) {
   }
 }
 
-// The body's one contraction of stored operands; -1 where there is none, or more.
+// The body's one contraction of numbers; -1 where there is none, or more.
 int find_product(const Graph& body) {
   int found = -1;
   for (int i = 0; i < body.size(); ++i) {
@@ -349,8 +352,7 @@ int find_product(const Graph& body) {
   if (found < 0) return -1;
   const Node& node = body.node(found);
   for (const Value& operand : node.operands) {
-    if (body.node(operand).op->kind != OpKind::leaf || !is_number(body.type(operand).dtype))
-      return -1;
+    if (!is_number(body.type(operand).dtype)) return -1;
   }
   return node.types[0].count() > 0 && node.types[0].rank() >= 2 ? found : -1;
 }
@@ -370,6 +372,38 @@ void sort_digits(GemmView& view) {
     for (size_t d : order) factors.push_back(function->factors[d]);
     function->factors = factors;
   }
+}
+
+std::optional<GemmOperand> stored_operand(GemmView& view, std::span<const BufferForm> operands,
+                                          Value value, const std::vector<Position>& at) {
+  const std::vector<Value> leaves = body_leaves(view.body);
+  const auto leaf = std::find(leaves.begin(), leaves.end(), value);
+  const auto parameter = static_cast<int>(leaf - leaves.begin());
+  if (!operands[parameter].type.layout.is_row_major()) return std::nullopt;
+  view.accesses.push_back(access_of(parameter, operands[parameter], at));
+  return GemmOperand{static_cast<int>(view.accesses.size()) - 1, {}};
+}
+
+// An operand that the body computes. Its access is that of the largest tensor it is computed from.
+std::optional<GemmOperand> computed_operand(GemmView& view, std::span<const BufferForm> operands,
+                                            Value value, const std::vector<Position>& at) {
+  Coordinates position;
+  for (const Position& axis : at) {
+    if (axis.may_miss) return std::nullopt;
+    position.push_back(axis.at);
+    position.back().factors.resize(view.digits.size());
+  }
+  GemmOperand operand;
+  Steps steps(view, operands, operand.steps);
+  if (steps.step(value.node, position) < 0) return std::nullopt;
+  int64_t most = 0;
+  for (const GemmStep& step : operand.steps) {
+    if (step.kind != GemmStep::Kind::load) continue;
+    const int64_t count = operands[view.accesses[step.access].parameter].type.count();
+    if (count > most) operand.access = step.access;
+    most = std::max(most, count);
+  }
+  return most > 0 ? std::optional(std::move(operand)) : std::nullopt;
 }
 
 bool add_stores(GemmView& view, Steps& steps, std::span<const BufferForm> results,
@@ -399,6 +433,10 @@ int64_t GemmView::extent(GemmIndex index) const {
   return product;
 }
 
+DType GemmView::panel_dtype(const GemmOperand& side) const {
+  return side.is_stored() ? accesses[side.access].dtype : DType::f32;
+}
+
 int64_t GemmView::stride_along(int access, GemmIndex index) const {
   for (size_t d = digits.size(); d-- > 0;) {
     if (digits[d].of != index) continue;
@@ -415,27 +453,30 @@ std::optional<GemmView> GemmView::of(const Graph& body, std::span<const BufferFo
                                      std::span<const BufferForm> results) {
   const int sum = find_product(body);
   if (sum < 0) return std::nullopt;
-  GemmView view{body, {}, {}, 0, 1, {}, {}};
+  GemmView view{body, {}, {}, {}, {}, {}, {}};
   const Node& node = view.body.node(sum);
   const Shape &lhs = body.type(node.operands[0]).shape, &rhs = body.type(node.operands[1]).shape;
   Digits digits;
   const Product product = node.is(ops::conv) ? product_of_conv(node, lhs, rhs, digits)
                                              : product_of_matmul(node, lhs, digits);
   view.digits = digits.list;
-  const std::vector<Value> leaves = body_leaves(view.body);
-  for (const auto& [operand, at] : {std::pair(product.left_operand, &product.left),
-                                    std::pair(product.right_operand, &product.right)}) {
-    const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[operand]);
-    const auto parameter = static_cast<int>(leaf - leaves.begin());
-    if (!operands[parameter].type.layout.is_row_major()) return std::nullopt;
-    view.accesses.push_back(access_of(parameter, operands[parameter], *at));
-  }
+  const auto side = [&](size_t operand, const std::vector<Position>& at) {
+    const Value value = node.operands[operand];
+    const bool is_leaf = body.node(value).op->kind == OpKind::leaf;
+    return is_leaf ? stored_operand(view, operands, value, at)
+                   : computed_operand(view, operands, value, at);
+  };
+  const std::optional<GemmOperand> left = side(product.left_operand, product.left);
+  const std::optional<GemmOperand> right = side(product.right_operand, product.right);
+  if (!left || !right) return std::nullopt;
+  view.left = *left;
+  view.right = *right;
   Coordinates result = product.result;
   for (size_t axis = 0; axis < result.size(); ++axis) {
     if (node.types[0].shape[axis] == 1) result[axis] = {};
     result[axis].factors.resize(view.digits.size());
   }
-  Steps steps(view, operands, sum);
+  Steps steps(view, operands, view.steps, sum);
   if (!steps.follow(result) || !add_stores(view, steps, results, operands.size()))
     return std::nullopt;
   sort_digits(view);
