@@ -9,7 +9,7 @@
 namespace ag {
 namespace {
 
-constexpr int64_t kFormatVersion = 3;
+constexpr int64_t kFormatVersion = 4;
 
 void write(ByteWriter& out, const BufferForm& form) {
   const int rank = form.type.rank();
@@ -17,7 +17,7 @@ void write(ByteWriter& out, const BufferForm& form) {
   out.text(form.type.layout.is_row_major() ? "" : form.type.layout.tag(rank));
   out.integer(static_cast<int64_t>(form.halo.size()));
   for (const BufferForm::Halo& halo : form.halo) out.integer(halo.low).integer(halo.high);
-  out.integers(form.strides);
+  out.integers(form.strides).integer(form.aligned);
 }
 
 bool read_layout(const std::string& tag, TensorType& type) {
@@ -39,6 +39,7 @@ bool read(ByteReader& in, BufferForm& form) {
   form.halo.resize(in.count());
   for (BufferForm::Halo& halo : form.halo) halo = {in.integer(), in.integer()};
   form.strides = in.integers();
+  form.aligned = in.integer() != 0;
   return in.ok();
 }
 

@@ -23,6 +23,7 @@ struct BufferForm {
   std::vector<Halo> halo;        // one per logical axis, or empty: no halo
   std::vector<int64_t> strides;  // elements, per physical dimension, outermost first, or empty:
                                  // dense over the extents with their halos
+  bool aligned = false;          // element (0, …, 0) is known to lie at a multiple of 16 bytes
 
   bool operator==(const BufferForm&) const = default;
 };

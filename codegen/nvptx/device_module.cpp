@@ -126,8 +126,28 @@ llvm::Value* DeviceKernel::real(double value) {
   return llvm::ConstantFP::get(at.getFloatTy(), value);
 }
 
-llvm::Value* DeviceKernel::shared_array(const std::string& name, int64_t elements) {
-  llvm::Type* type = llvm::ArrayType::get(at.getFloatTy(), static_cast<uint64_t>(elements));
+llvm::Type* DeviceKernel::stored_type(DType dtype) {
+  if (dtype == DType::f32) return at.getFloatTy();
+  return size_of(dtype) == 2 ? at.getInt16Ty() : at.getInt8Ty();
+}
+
+llvm::Value* DeviceKernel::computed(llvm::Value* stored, DType dtype) {
+  if (dtype == DType::boolean) return at.CreateICmpNE(stored, at.getInt8(0));
+  if (dtype == DType::f16)
+    return at.CreateFPExt(at.CreateBitCast(stored, at.getHalfTy()), at.getFloatTy());
+  if (dtype != DType::bf16) return stored;
+  llvm::Value* bits = at.CreateShl(at.CreateZExt(stored, at.getInt32Ty()), at.getInt32(16));
+  return at.CreateBitCast(bits, at.getFloatTy());
+}
+
+llvm::Value* DeviceKernel::stored(llvm::Value* value, DType dtype) {
+  if (dtype == DType::f32) return value;
+  llvm::Type* half = dtype == DType::f16 ? at.getHalfTy() : at.getBFloatTy();
+  return at.CreateBitCast(at.CreateFPTrunc(value, half), at.getInt16Ty());
+}
+
+llvm::Value* DeviceKernel::shared_array(const std::string& name, DType dtype, int64_t elements) {
+  llvm::Type* type = llvm::ArrayType::get(stored_type(dtype), static_cast<uint64_t>(elements));
   auto* array = new llvm::GlobalVariable(
       module_.module(), type, false, llvm::GlobalValue::InternalLinkage,
       llvm::UndefValue::get(type), name, nullptr, llvm::GlobalValue::NotThreadLocal, kShared);
@@ -135,21 +155,34 @@ llvm::Value* DeviceKernel::shared_array(const std::string& name, int64_t element
   return array;
 }
 
-llvm::Value* DeviceKernel::element(llvm::Value* array, llvm::Value* index) {
-  return at.CreateGEP(at.getFloatTy(), array, index);
+llvm::Value* DeviceKernel::element(llvm::Value* array, DType dtype, llvm::Value* index) {
+  return at.CreateGEP(stored_type(dtype), array, index);
 }
 
-llvm::Value* DeviceKernel::load(llvm::Value* array, llvm::Value* index) {
-  return at.CreateLoad(at.getFloatTy(), element(array, index));
+llvm::Value* DeviceKernel::load_stored(llvm::Value* array, DType dtype, llvm::Value* index,
+                                       int64_t count) {
+  llvm::Type* type = stored_type(dtype);
+  if (count > 1) type = llvm::FixedVectorType::get(type, static_cast<unsigned>(count));
+  return at.CreateAlignedLoad(type, element(array, dtype, index),
+                              llvm::Align(size_of(dtype) * static_cast<uint64_t>(count)));
 }
 
-llvm::Value* DeviceKernel::load_truth(llvm::Value* array, llvm::Value* index) {
-  llvm::Value* byte = at.CreateLoad(at.getInt8Ty(), at.CreateGEP(at.getInt8Ty(), array, index));
-  return at.CreateICmpNE(byte, at.getInt8(0));
+std::vector<llvm::Value*> DeviceKernel::load(llvm::Value* array, DType dtype, llvm::Value* index,
+                                             int64_t count) {
+  llvm::Value* stored = load_stored(array, dtype, index, count);
+  if (count == 1) return {computed(stored, dtype)};
+  std::vector<llvm::Value*> values;
+  for (int64_t i = 0; i < count; ++i)
+    values.push_back(computed(at.CreateExtractElement(stored, static_cast<uint64_t>(i)), dtype));
+  return values;
 }
 
-void DeviceKernel::store(llvm::Value* value, llvm::Value* array, llvm::Value* index) {
-  at.CreateStore(value, element(array, index));
+llvm::Value* DeviceKernel::load(llvm::Value* array, DType dtype, llvm::Value* index) {
+  return load(array, dtype, index, 1)[0];
+}
+
+void DeviceKernel::store(llvm::Value* value, llvm::Value* array, DType dtype, llvm::Value* index) {
+  at.CreateStore(stored(value, dtype), element(array, dtype, index));
 }
 
 llvm::AllocaInst* DeviceKernel::variable(llvm::Type* type, const std::string& name) {
@@ -160,9 +193,13 @@ llvm::AllocaInst* DeviceKernel::variable(llvm::Type* type, const std::string& na
 
 void DeviceKernel::barrier() { call(llvm::Intrinsic::nvvm_barrier0); }
 
-void DeviceKernel::copy_async(llvm::Value* to, llvm::Value* from, llvm::Value* exists) {
-  llvm::Value* bytes = at.CreateSelect(exists, number(4), number(0));
-  call(llvm::Intrinsic::nvvm_cp_async_ca_shared_global_4_s, {to, from, bytes});
+void DeviceKernel::copy_async(llvm::Value* to, llvm::Value* from, int64_t bytes,
+                              llvm::Value* exists) {
+  const llvm::Intrinsic::ID copy =
+      bytes == 16  ? llvm::Intrinsic::nvvm_cp_async_cg_shared_global_16_s
+      : bytes == 8 ? llvm::Intrinsic::nvvm_cp_async_ca_shared_global_8_s
+                   : llvm::Intrinsic::nvvm_cp_async_ca_shared_global_4_s;
+  call(copy, {to, from, at.CreateSelect(exists, number(bytes), number(0))});
 }
 
 void DeviceKernel::commit_copies() { call(llvm::Intrinsic::nvvm_cp_async_commit_group); }

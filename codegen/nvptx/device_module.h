@@ -10,8 +10,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "codegen/target.h"
+#include "ir/dtype.h"
 
 namespace ag::nvptx {
 
@@ -50,19 +52,31 @@ class DeviceKernel {
   llvm::Value* number(int64_t value) { return at.getInt32(static_cast<uint32_t>(value)); }
   llvm::Value* real(double value);
 
-  // An array of the block's f32 in shared memory.
-  llvm::Value* shared_array(const std::string& name, int64_t elements);
-  // The address of element `index` of an array of f32.
-  llvm::Value* element(llvm::Value* array, llvm::Value* index);
-  llvm::Value* load(llvm::Value* array, llvm::Value* index);
-  llvm::Value* load_truth(llvm::Value* array, llvm::Value* index);  // of bytes
-  void store(llvm::Value* value, llvm::Value* array, llvm::Value* index);
+  // What memory holds of an element: f32, or the bits of an f16 or bf16, or a truth's byte.
+  llvm::Type* stored_type(DType dtype);
+  // Its value: a number in f32, a truth as one bit; and a number as it is stored, rounded to
+  // nearest even.
+  llvm::Value* computed(llvm::Value* stored, DType dtype);
+  llvm::Value* stored(llvm::Value* value, DType dtype);
+
+  // An array of the block in shared memory.
+  llvm::Value* shared_array(const std::string& name, DType dtype, int64_t elements);
+  // The address of element `index` of an array.
+  llvm::Value* element(llvm::Value* array, DType dtype, llvm::Value* index);
+  // `count` neighbours from there, as they are stored and as numbers: for more than one they start
+  // at a multiple of their size.
+  llvm::Value* load_stored(llvm::Value* array, DType dtype, llvm::Value* index, int64_t count);
+  std::vector<llvm::Value*> load(llvm::Value* array, DType dtype, llvm::Value* index,
+                                 int64_t count);
+  llvm::Value* load(llvm::Value* array, DType dtype, llvm::Value* index);
+  void store(llvm::Value* value, llvm::Value* array, DType dtype, llvm::Value* index);
   // A variable of one thread: mem2reg makes it a register.
   llvm::AllocaInst* variable(llvm::Type* type, const std::string& name);
 
   void barrier();
-  // Copies one f32 to shared memory while the thread goes on; zero where it does not exist.
-  void copy_async(llvm::Value* to, llvm::Value* from, llvm::Value* exists);
+  // Copies 4, 8 or 16 bytes to shared memory while the thread goes on; zeros where they do not
+  // exist.
+  void copy_async(llvm::Value* to, llvm::Value* from, int64_t bytes, llvm::Value* exists);
   void commit_copies();                  // those since the last commit become a group
   void wait_for_copies(int64_t groups);  // until at most so many of the latest groups are under way
 

@@ -6,11 +6,14 @@
 //     for every step of the panel: sums += column of left panel · row of right panel
 //
 // A block has a tile of the results, a thread a part of it in registers: groups of four rows by
-// groups of four columns, as wide as one load from shared memory. The copies go from global to
-// shared memory without registers (cp.async), one element each, and write zero for what does not
-// exist: rows, columns and steps beyond the last, and positions in the padding of a convolution. So
-// the loop over products tests nothing. One barrier a panel is enough: the copies that start behind
-// it write where every thread has read before it.
+// groups of four columns, as wide as one load from shared memory. The copies write zero for what
+// does not exist: rows, columns and steps beyond the last, and positions in the padding of a
+// convolution. So the loop over products tests nothing. One barrier a panel is enough: the copies
+// that start behind it write where every thread has read before it, and those that finish in front
+// of it are read behind it.
+//
+// Panels hold operands as these are stored. Sums, and what is elementwise behind them, are of f32;
+// results are rounded where they are stored.
 //
 // Where parts > 1 blocks share a sum. Each stores its own, and a second kernel adds them in their
 // order, one thread an element, and computes what is elementwise behind the sum.
@@ -19,10 +22,9 @@
 
 #include <fmt/format.h>
 
-#include "codegen/nvptx/elementwise.h"
 #include "codegen/nvptx/gemm_panels.h"
+#include "codegen/nvptx/gemm_steps.h"
 #include "ir/diagnostics.h"
-#include "ir/internal_error.h"
 #include "ir/parse.h"
 
 namespace ag::nvptx {
@@ -36,28 +38,15 @@ constexpr int64_t kJoiningThreads = 256;  // of a block that adds parts
 // the place of an access.
 void finish_element(DeviceKernel& kernel, const GemmView& view, Value* sum,
                     const std::function<Value*(int access)>& offset) {
-  std::vector<Value*> values;
-  for (const GemmStep& step : view.steps) {
-    const Node& node = view.body.node(step.node);
-    std::vector<Value*> operands;
-    for (const int operand : step.operands) operands.push_back(values[operand]);
-    if (step.kind == GemmStep::Kind::sum) {
-      values.push_back(sum);
-    } else if (step.kind == GemmStep::Kind::load) {
-      Value* memory = kernel.parameter(view.accesses[step.access].parameter);
-      Value* place = offset(step.access);
-      values.push_back(node.types[0].dtype == DType::boolean ? kernel.load_truth(memory, place)
-                                                             : kernel.load(memory, place));
-    } else if (operands.empty()) {
-      values.push_back(kernel.real(node.attributes.number("value")));
-    } else {
-      values.push_back(elementwise(kernel.at, *node.op, operands));
-      if (!values.back()) internal_error("gemm: no instructions for {}", node.op->name);
-    }
-  }
+  const std::vector<Value*> values =
+      values_of(kernel, view, view.steps, sum, [&](const GemmStep& step) {
+        const GemmAccess& access = view.accesses[step.access];
+        return kernel.load(kernel.parameter(access.parameter), access.dtype, offset(step.access));
+      });
   for (const GemmStore& store : view.stores) {
-    Value* memory = kernel.parameter(view.accesses[store.access].parameter);
-    kernel.store(values[store.step], memory, offset(store.access));
+    const GemmAccess& access = view.accesses[store.access];
+    kernel.store(values[store.step], kernel.parameter(access.parameter), access.dtype,
+                 offset(store.access));
   }
 }
 
@@ -116,13 +105,13 @@ class SumKernel {
   void add_up() {
     llvm::IRBuilder<>& at = kernel_.at;
     GemmPanels left(kernel_, problem_,
-                    {view_.accesses[view_.left], GemmIndex::row, tile_.rows, tile_.left_pitch(),
-                     tile_.left_by_depth, "_left"},
-                    first_row_, batch_[view_.left]);
+                    {view_.left, GemmIndex::row, tile_.rows, tile_.left_pitch(),
+                     tile_.left_by_depth, tile_.left_copy, "_left"},
+                    first_row_, batch_);
     GemmPanels right(kernel_, problem_,
-                     {view_.accesses[view_.right], GemmIndex::column, tile_.columns,
-                      tile_.right_pitch(), tile_.right_by_depth, "_right"},
-                     first_column_, batch_[view_.right]);
+                     {view_.right, GemmIndex::column, tile_.columns, tile_.right_pitch(),
+                      tile_.right_by_depth, tile_.right_copy, "_right"},
+                     first_column_, batch_);
     const int64_t share = tiles_of(problem_.panels(), tile_.parts);
     Value* begin = at.CreateMul(part_, kernel_.number(share));
     Value* end =
@@ -131,13 +120,19 @@ class SumKernel {
     Value* depth_end = at.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
                                                 at.CreateMul(end, kernel_.number(tile_.depth)),
                                                 kernel_.number(view_.depth()));
-    const auto copy = [&](Value* panel, Value* slot) {
-      left.copy(panel, slot, depth_end);
-      right.copy(panel, slot, depth_end);
+    const auto start = [&](Value* panel, Value* slot) {
+      left.start_copy(panel, slot, depth_end);
+      right.start_copy(panel, slot, depth_end);
       kernel_.commit_copies();
     };
-    for (int64_t ahead = 0; ahead + 1 < tile_.stages; ++ahead)
-      copy(at.CreateAdd(begin, kernel_.number(ahead)), kernel_.number(ahead));
+    const auto finish = [&] {
+      left.finish_copy();
+      right.finish_copy();
+    };
+    for (int64_t ahead = 0; ahead + 1 < tile_.stages; ++ahead) {
+      start(at.CreateAdd(begin, kernel_.number(ahead)), kernel_.number(ahead));
+      finish();
+    }
     llvm::AllocaInst* slot = kernel_.variable(at.getInt32Ty(), "slot");
     llvm::AllocaInst* free = kernel_.variable(at.getInt32Ty(), "free");
     at.CreateStore(kernel_.number(0), slot);
@@ -145,9 +140,10 @@ class SumKernel {
     kernel_.loop(begin, end, [&](Value* panel) {
       kernel_.wait_for_copies(tile_.stages - 2);
       kernel_.barrier();
-      copy(at.CreateAdd(panel, kernel_.number(tile_.stages - 1)),
-           at.CreateLoad(at.getInt32Ty(), free));
+      start(at.CreateAdd(panel, kernel_.number(tile_.stages - 1)),
+            at.CreateLoad(at.getInt32Ty(), free));
       multiply(left, right, at.CreateLoad(at.getInt32Ty(), slot));
+      finish();
       advance(slot);
       advance(free);
     });
@@ -225,7 +221,8 @@ class SumKernel {
     Value* line = at.CreateMul(part_, kernel_.number(view_.batch()));
     line = at.CreateMul(at.CreateAdd(line, batch_number_), kernel_.number(view_.rows()));
     line = at.CreateMul(at.CreateAdd(line, row.number), kernel_.number(view_.columns()));
-    kernel_.store(sum, kernel_.parameter(problem_.parameters()), at.CreateAdd(line, column.number));
+    kernel_.store(sum, kernel_.parameter(problem_.parameters()), DType::f32,
+                  at.CreateAdd(line, column.number));
   }
 
   const GemmProblem& problem_;
@@ -251,7 +248,7 @@ void generate_joining(DeviceModule& module, const GemmProblem& problem, const st
     at.CreateStore(kernel.real(0), sum);
     kernel.loop(kernel.number(0), kernel.number(problem.tile.parts), [&](Value* part) {
       Value* place = at.CreateAdd(at.CreateMul(part, kernel.number(problem.results())), element);
-      Value* of_part = kernel.load(kernel.parameter(problem.parameters()), place);
+      Value* of_part = kernel.load(kernel.parameter(problem.parameters()), DType::f32, place);
       at.CreateStore(at.CreateFAdd(at.CreateLoad(at.getFloatTy(), sum), of_part), sum);
     });
     Value* columns = kernel.number(view.columns());
@@ -280,7 +277,7 @@ std::string nest_text(const GemmProblem& problem) {
       view.rows(), view.depth(), view.depth(), view.columns(), view.batch(), tile.rows,
       tile.columns, tiles_of(view.columns(), tile.columns), tiles_of(view.rows(), tile.rows),
       view.batch() * tile.parts, tile.threads(), tile.thread_rows, tile.thread_columns,
-      tiles_of(problem.panels(), tile.parts), tile.depth, tile.stages, tile.shared_bytes());
+      tiles_of(problem.panels(), tile.parts), tile.depth, tile.stages, tile.shared_bytes(view));
   if (tile.parts > 1) text += fmt::format("then one thread a result adds {} sums\n", tile.parts);
   return text;
 }
@@ -311,16 +308,16 @@ void add_launches(const GemmProblem& problem, KernelResult& result) {
 
 KernelResult gemm(const KernelRequest& request) {
   const GemmTile tile = GemmTile::from(Schedule::parse(request.schedule));
-  if (const std::string problem = tile.problem(); !problem.empty())
-    throw CompileError(fmt::format("schedule: {}: {}", request.schedule, problem));
   const std::optional<GemmView> view =
       GemmView::of(parse(request.text, request.symbol + ".ag"), request.operands, request.results);
   if (!view) {
-    throw CompileError(fmt::format("schedule: {} wants one product of f32 with elementwise ops "
-                                   "behind it",
+    throw CompileError(fmt::format("schedule: {} wants one product of f32, f16 or bf16 with "
+                                   "elementwise ops around it",
                                    kGemm))
         .help("schedule this kernel with contraction_plain");
   }
+  if (const std::string reason = tile.problem(*view); !reason.empty())
+    throw CompileError(fmt::format("schedule: {}: {}", request.schedule, reason));
   const GemmProblem problem{request, *view, tile};
   KernelResult result;
   DeviceModule module(request.symbol, find_target(request.target));

@@ -71,10 +71,7 @@ std::shared_ptr<const DeviceKernel> copy_kernel(const std::string& symbol, const
   return std::make_shared<const DeviceKernel>(std::move(kernel));
 }
 
-void replace(Program& program, Step& step) {
-  if (step.routine == Routine::zero_boxes)
-    internal_error("step {} writes zeros, which no CUDA program needs", step.name);
-  if (step.routine != Routine::copy) return;
+void replace_copy(Program& program, Step& step) {
   const Buffer& from = program.buffers[static_cast<size_t>(step.buffers.at(0))];
   const Buffer& to = program.buffers[static_cast<size_t>(step.buffers.at(1))];
   const size_t width = size_of(from.dtype);
@@ -84,6 +81,18 @@ void replace(Program& program, Step& step) {
   if (!kernel) kernel = copy_kernel(symbol, from, to);
   step.routine = Routine::none;
   step.kernel = symbol;
+}
+
+// Every routine of processors has a row here: the compiler asks for one of a new routine.
+void replace(Program& program, Step& step) {
+  switch (step.routine) {
+    case Routine::zero_boxes:
+      internal_error("step {} writes zeros, which no CUDA program needs", step.name);
+    case Routine::copy: return replace_copy(program, step);
+    case Routine::none:
+    case Routine::upload:
+    case Routine::download: return;
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "codegen/plan/kernel_request.h"
 #include "ir/ops/kernel.h"
 #include "ir/ops/leaf.h"
+#include "runtime/cuda_image.h"
 
 namespace ag::plan {
 
@@ -286,13 +287,23 @@ std::vector<int64_t> EntryPlanner::in_place_operands(int i) const {
   return any ? in_place : std::vector<int64_t>{};
 }
 
+// Whether the kernel's schedule depends on how its operands are aligned.
+bool EntryPlanner::may_read_wide(int i) const {
+  const std::string& kernel_class = node(i).attributes.string("class");
+  return shared_.target().is_cuda() && (kernel_class == "conv" || kernel_class == "matmul");
+}
+
 void EntryPlanner::emit_kernel(int i) {
   if (is_empty(i) || is_view(i)) return;
   std::vector<BufferForm> operands, results;
   std::string key;
+  const bool wide_reads = may_read_wide(i);
   for (Value operand : node(i).operands) {
-    operands.push_back(placements_.at(operand).form);
-    key += fmt::format(" {}", placements_.at(operand).buffer);
+    const Placement& placement = placements_.at(operand);
+    operands.push_back(placement.form);
+    const Buffer& buffer = shared_.program().buffers[static_cast<size_t>(placement.buffer)];
+    operands.back().aligned = wide_reads && buffer.offset % int64_t{rt::kCudaAlignment} == 0;
+    key += fmt::format(" {}", placement.buffer);
   }
   for (size_t r = 0; r < node(i).types.size(); ++r)
     results.push_back(form({i, static_cast<int>(r)}));

@@ -73,6 +73,7 @@ class EntryPlanner {
   void place(Value value, Storage storage, int64_t offset, int tensor = -1);
   bool is_empty(int node) const;
   void emit_kernel(int node);
+  bool may_read_wide(int node) const;
   void emit_final_copies();
   Step kernel_step(int node, const std::string& symbol) const;
 

@@ -12,6 +12,7 @@
 #include "codegen/schedule/cpu/half_vectors.h"
 #include "codegen/schedule/cpu/lane_loads.h"
 #include "codegen/schedule/cpu/prefetch_weights.h"
+#include "codegen/schedule/cuda/device_functions.h"
 #include "codegen/schedule/cuda/launches.h"
 #include "ir/internal_error.h"
 
@@ -80,7 +81,9 @@ KernelResult compile(const KernelRequest& request) {
   PrefetchWeights prefetch(kernel.prefetched, kernel.prefetch_vectors);
   if (kernel.prefetch_vectors > 0) pipeline.add_custom_lowering_pass(&prefetch, nullptr);
   NestText nest;
+  DeviceFunctions device_functions;
   const bool device = kernel.target.is_cuda();
+  if (device) pipeline.add_custom_lowering_pass(&device_functions, nullptr);
   if (device && request.explain) pipeline.add_custom_lowering_pass(&nest, nullptr);
   Halide::Target target(halide_target(kernel.target));
   Halide::Module module = pipeline.compile_to_module(arguments, request.symbol, target);

@@ -2,7 +2,8 @@
 // cases, run on Halide's OpenCL target (PoCL) and equal the interpreter, and their loops keep the
 // rules for GPUs. The PTX of the same kernels is the matter of cuda_ptx_test. Templates of our own
 // (codegen/nvptx) are no Halide and have no OpenCL: where they are the choice, the best of Halide's
-// schedules is run here, and theirs in ptx_gemm_test.
+// schedules is run here, and theirs in ptx_gemm_test. Nor has OpenCL lanes: block reductions are
+// run without here, and with them in ptx_templates_test.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -43,7 +44,7 @@ bool is_run_with_bfloats(const OpCase& row, std::set<std::string>& seen) {
 void add_cases(const OpCase& row, DType dtype, const Target& target,
                std::map<std::string, KernelCase>& cases) {
   for (KernelCase& test : kernel_cases(row, dtype, target)) {
-    use_halide_schedule(test);
+    use_opencl_schedule(test);
     if (is_representable(test.request)) cases.emplace(kind_of(test), std::move(test));
   }
 }

@@ -87,7 +87,7 @@ void add_reductions(std::vector<DeviceCase>& cases) {
       "column_sum_rest", {300, 100}, [](const Tensor& x) { return reduce_sum(x, {0}); },
       "columns=32,"));
   cases.push_back(of_one(
-      "softmax_row_rest", {6, 3, 49, 49}, [](const Tensor& x) { return softmax(x); }, "rows=2,"));
+      "softmax_row_rest", {6, 3, 49, 49}, [](const Tensor& x) { return softmax(x); }, "rows=4,"));
   cases.push_back(of_one(
       "short_sums", {9000, 7}, [](const Tensor& x) { return reduce_sum(x, {1}); }, "threads=1}"));
   cases.push_back(of_one(
@@ -147,6 +147,10 @@ void add_sweeps(std::vector<DeviceCase>& cases) {
         Tensor table = b.operand({50, 96});
         b.result(gather_rows(table, b.indices({60, 5}, 0, 49)));
       },
+      "pointwise{"));
+  cases.push_back(device_case(
+      "erf_of_doubles",
+      [](CaseBuilder& b) { b.result(erf(b.operand_of(DType::f64, {1000}, -7, 7))); },
       "pointwise{"));
   cases.push_back(device_case(
       "random",

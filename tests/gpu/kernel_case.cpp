@@ -25,6 +25,10 @@ bool has_bfloats(const KernelRequest& request) {
   return request.text.find("bf16[") != std::string::npos;
 }
 
+bool has_halves(const KernelRequest& request) {
+  return request.text.find("f16[") != std::string::npos;
+}
+
 // Operands as they are stored, and what the kernel makes of these.
 void round_operands(KernelCase& test) {
   const Graph body = parse(test.request.text, "body.ag");
@@ -58,7 +62,7 @@ KernelCase kernel_case(const std::string& row, const Graph& graph, int i,
   }
   for (size_t r = 0; r < results.size(); ++r)
     test.results.push_back(as_form(values[i][r], test.request.results[r]));
-  if (has_bfloats(test.request)) round_operands(test);
+  if (has_halves(test.request)) round_operands(test);
   return test;
 }
 
@@ -78,12 +82,14 @@ std::vector<KernelCase> kernel_cases(const OpCase& row, DType dtype, const Targe
   return cases;
 }
 
-void use_halide_schedule(KernelCase& test) {
+void use_opencl_schedule(KernelCase& test) {
   const KernelRequest& request = test.request;
   const Graph body = parse(request.text, "body.ag");
-  for (const Schedule& schedule : cuda_candidates({body, test.kernel_class, request.operands,
-                                                   request.results, find_target(request.target)})) {
+  for (Schedule schedule : cuda_candidates({body, test.kernel_class, request.operands,
+                                            request.results, find_target(request.target)})) {
     if (nvptx::has_template(schedule.name)) continue;
+    for (const char* lanes : {"lanes", "row_lanes"})
+      if (schedule.values.contains(lanes)) schedule.values[lanes] = 0;
     test.request.schedule = schedule.text();
     return;
   }

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <set>
 
 #include "codegen/schedule/apply.h"
 #include "tests/check_close.h"
@@ -61,6 +62,21 @@ TEST_CASE("the PTX of the schedules for CUDA equals the interpreter, and nothing
     fmt::print("template {}: {} of {} kinds of kernels run\n", name, run[name], count);
     CHECK(run[name] > 0);
   }
+}
+
+// Sums in warps' lanes: whole warps, rows with a rest, several warps and rows a block, and parts.
+TEST_CASE("sums by shuffles equal the interpreter, and all lanes come to them") {
+  std::set<std::string> run;
+  for (const DeviceCase& wanted : device_cases()) {
+    if (!is_wanted(wanted.row)) continue;
+    for (const KernelCase& test : kernel_cases(wanted.row, DType::f32, find_target("cuda-sm_80"))) {
+      const std::string& schedule = test.request.schedule;
+      if (schedule.find("lanes=1") == schedule.npos || !run.insert(kind_of(test)).second) continue;
+      check_run(test);
+    }
+  }
+  fmt::print("{} kinds of kernels with sums by shuffles\n", run.size());
+  CHECK(run.size() >= 8);
 }
 
 // Rows that are too long, or too many updates, for one thread.

@@ -2,6 +2,8 @@
 // (tests/reference/training_steps.py).
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "frontend/init/draw.h"
 #include "frontend/layers.h"
 #include "ir/ops/pointwise.h"
@@ -99,6 +101,28 @@ TEST_CASE("optimizers move parameters as PyTorch's do") {
       {"mlp_no_decay", adamw(0.02, {.weight_decay = 0.1, .no_decay = {"*.bias"}})},
   };
   for (const Row& row : rows) check_case(row.name, mlp, {.optimizer = row.optimizer});
+}
+
+// From states of zero, without eps, every step of Adam moves a parameter by the learning rate times
+// a number of the bias corrections and the betas alone.
+TEST_CASE("Adam's bias corrections hold in late steps, and where beta1 is 0") {
+  const Model model = trace(mlp, {.image = f32(5, 7)});
+  for (const double beta1 : {0.9, 0.0}) {
+    for (const int64_t before : {0, 1, 99, 9999, 2000000}) {
+      Steps steps(model, {.optimizer = adam(0.02, {.beta1 = beta1, .eps = 0})}, 3);
+      steps.bind("image", recorded().array("mlp_sgd/x"));
+      steps.bind("labels", recorded().array("mlp_sgd/labels"));
+      steps.bind("optimizer.count",
+                 Array::of({}, std::vector<int32_t>{static_cast<int32_t>(before)}));
+      const double start = steps.value("fc2.bias").number(0);
+      steps.run();
+      const auto count = static_cast<double>(before + 1);
+      const double mean = (1 - beta1) / (1 - std::pow(beta1, count));
+      const double square = 0.001 / (1 - std::pow(0.999, count));
+      CHECK(std::fabs(steps.value("fc2.bias").number(0) - start) ==
+            doctest::Approx(0.02 * mean / std::sqrt(square)).epsilon(1e-6));
+    }
+  }
 }
 
 TEST_CASE("a network with batch norm trains as in PyTorch, running statistics too") {

@@ -115,13 +115,13 @@ int64_t parts_of(const View& view, int64_t tiles) {
 }
 
 Schedule tiled(const Node& node, const View& view) {
-  constexpr int64_t kWarp = 32, kMostThreadsB = 8, kBlock = 128;
+  constexpr int64_t kMostThreadsB = 8, kBlock = 128;
   const Shape& result = node.types[0].shape;
   const Tile tile = choose_tile(result, view);
   const int64_t tiles = tiles_of(result, view, tile);
   const int64_t tiles_b = (result[view.axis_b] + tile.b - 1) / tile.b;
   int64_t threads_b = std::min(power_of_two_from(tiles_b), kMostThreadsB);
-  int64_t threads_a = std::max(kBlock / threads_b, kWarp);
+  int64_t threads_a = std::max<int64_t>(kBlock / threads_b, kWarp);
   while (threads_a > 1 && threads_a / 2 >= tiles / tiles_b &&
          threads_a / 2 * threads_b >= kLeastThreads)
     threads_a /= 2;
@@ -144,10 +144,12 @@ Schedule choose_matvec(const KernelView& kernel, const Node& node, const View& v
   const int64_t threads =
       std::clamp<int64_t>(power_of_two_from(view.depth) / 4, 8, by_rows ? 128 : 8);
   const int64_t wide = std::max(columns, kLeastThreads / threads);
+  const bool shuffles = size_of(node.types[0].dtype) <= 4;  // Halide 21 has none of eight bytes
   return {"matvec",
           {{"columns", wide},
            {"threads", threads},
            {"by_rows", by_rows},
+           {"lanes", shuffles && by_rows && threads % kWarp == 0},
            {"element_threads", threads_for(kernel.results[0].type.count())}}};
 }
 

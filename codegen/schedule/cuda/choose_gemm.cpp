@@ -27,19 +27,33 @@ double run_along(const GemmView& view, int access, GemmIndex index) {
   return stride > kSegment ? 1.0 : static_cast<double>(extent) / std::max<int64_t>(stride, 1);
 }
 
-bool reads_by_depth(const GemmView& view, int access, GemmIndex other) {
-  return run_along(view, access, GemmIndex::depth) > run_along(view, access, other);
+bool reads_by_depth(const GemmView& view, const GemmOperand& side, GemmIndex other) {
+  return run_along(view, side.access, GemmIndex::depth) > run_along(view, side.access, other);
+}
+
+int64_t element_bytes(const GemmView& view, const GemmOperand& side) {
+  return static_cast<int64_t>(size_of(view.panel_dtype(side)));
+}
+
+// Neighbours along the depth stand apart in a panel, so a wide copy of them goes through registers.
+// Elements of four bytes get there without, one at a time; those of two cannot.
+int64_t copy_of(const GemmView& view, const GemmOperand& side, GemmIndex other, bool by_depth) {
+  if (by_depth && element_bytes(view, side) == 4) return 1;
+  return widest_copy(view, side, by_depth ? GemmIndex::depth : other);
 }
 
 // Time in multiply-adds of a thread's lane on one multiprocessor: what the busiest one does. Each
 // step of the depth costs a block its products, the reads of panels into registers (fewer with
-// larger tiles of threads) and the copies into panels (fewer with larger tiles of blocks).
+// larger tiles of threads) and the copies into panels (fewer with larger tiles of blocks, and where
+// one moves several elements).
 double time_of(const GemmView& view, const GemmTile& tile) {
   constexpr double kMultiprocessors = 108, kCopy = 8, kBytes = 25, kLaunch = 270'000;
   const double of_threads =
       1.0 / static_cast<double>(tile.thread_rows) + 1.0 / static_cast<double>(tile.thread_columns);
   const auto rows = static_cast<double>(tile.rows), columns = static_cast<double>(tile.columns);
-  const double step = rows * columns * (1 + of_threads) + kCopy * (rows + columns);
+  const double copies =
+      rows / static_cast<double>(tile.left_copy) + columns / static_cast<double>(tile.right_copy);
+  const double step = rows * columns * (1 + of_threads) + kCopy * copies;
   const int64_t panels = tiles_of(tiles_of(view.depth(), tile.depth), tile.parts);
   const int64_t blocks = tiles_of(view.rows(), tile.rows) * tiles_of(view.columns(), tile.columns) *
                          view.batch() * tile.parts;
@@ -70,7 +84,9 @@ Schedule GemmTile::schedule() const {
            {"stages", stages},
            {"parts", parts},
            {"left_by_depth", left_by_depth},
-           {"right_by_depth", right_by_depth}}};
+           {"right_by_depth", right_by_depth},
+           {"left_copy", left_copy},
+           {"right_copy", right_copy}}};
 }
 
 GemmTile GemmTile::from(const Schedule& schedule) {
@@ -82,10 +98,39 @@ GemmTile GemmTile::from(const Schedule& schedule) {
           schedule.at("stages"),
           schedule.at("parts"),
           schedule.at("left_by_depth") != 0,
-          schedule.at("right_by_depth") != 0};
+          schedule.at("right_by_depth") != 0,
+          schedule.at("left_copy"),
+          schedule.at("right_copy")};
 }
 
-std::string GemmTile::problem() const {
+int64_t GemmTile::shared_bytes(const GemmView& view) const {
+  const int64_t step = left_pitch() * element_bytes(view, view.left) +
+                       right_pitch() * element_bytes(view, view.right);
+  return stages * depth * step;
+}
+
+// A group of neighbours that starts at a multiple of their number stays within one digit, whose
+// extent that number divides, and where everything else moves by its multiples it starts at one in
+// memory, too.
+int64_t widest_copy(const GemmView& view, const GemmOperand& side, GemmIndex along) {
+  constexpr int64_t kMostBytes = 16;
+  const GemmAccess& at = view.accesses[side.access];
+  const auto last = std::find_if(view.digits.rbegin(), view.digits.rend(),
+                                 [&](const GemmDigit& digit) { return digit.of == along; });
+  if (!side.is_stored() || !at.aligned || last == view.digits.rend()) return 1;
+  const auto fast = static_cast<size_t>(view.digits.rend() - last) - 1;
+  if (at.offset.factors[fast] != 1) return 1;
+  int64_t even = last->extent | at.offset.constant | kMostBytes / element_bytes(view, side);
+  for (size_t d = 0; d < view.digits.size(); ++d)
+    if (d != fast) even |= at.offset.factors[d];
+  for (const GemmWindow& window : at.windows) {
+    if (window.position.factors[fast] != 0) return 1;
+    even |= window.stride;
+  }
+  return even & -even;  // the largest power of two that divides all of them
+}
+
+std::string GemmTile::problem(const GemmView& view) const {
   const auto power = [](int64_t n) {
     return n > 0 && std::has_single_bit(static_cast<uint64_t>(n));
   };
@@ -100,7 +145,16 @@ std::string GemmTile::problem() const {
     return "a panel has fewer elements than the block has threads";
   if (stages < 2 || stages > 8) return fmt::format("{} stages", stages);
   if (parts < 1) return fmt::format("{} parts", parts);
-  if (shared_bytes() > kMostShared) return fmt::format("{} bytes of shared memory", shared_bytes());
+  if (shared_bytes(view) > kMostShared)
+    return fmt::format("{} bytes of shared memory", shared_bytes(view));
+  const auto fits = [&](int64_t copy, const GemmOperand& side, bool by_depth, GemmIndex other) {
+    return power(copy) && copy <= (by_depth ? depth : std::min(rows, columns)) &&
+           copy <= widest_copy(view, side, by_depth ? GemmIndex::depth : other);
+  };
+  if (!fits(left_copy, view.left, left_by_depth, GemmIndex::row))
+    return fmt::format("the left operand has no copies of {} elements", left_copy);
+  if (!fits(right_copy, view.right, right_by_depth, GemmIndex::column))
+    return fmt::format("the right operand has no copies of {} elements", right_copy);
   return "";
 }
 
@@ -120,6 +174,8 @@ std::optional<GemmTile> choose_gemm_tile(const GemmView& view) {
     GemmTile tile{shape.rows, shape.columns, 8, shape.thread_rows, shape.thread_columns};
     tile.left_by_depth = reads_by_depth(view, view.left, GemmIndex::row);
     tile.right_by_depth = reads_by_depth(view, view.right, GemmIndex::column);
+    tile.left_copy = copy_of(view, view.left, GemmIndex::row, tile.left_by_depth);
+    tile.right_copy = copy_of(view, view.right, GemmIndex::column, tile.right_by_depth);
     const double covered = static_cast<double>(tiles_of(m, tile.rows) * tile.rows) *
                            static_cast<double>(tiles_of(n, tile.columns) * tile.columns);
     if (static_cast<double>(m * n) < kUsed * covered) continue;

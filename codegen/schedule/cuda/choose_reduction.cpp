@@ -59,23 +59,24 @@ Largest find_largest(const Graph& body) {
   return largest;
 }
 
-// Whether some reduction makes one number of each row of the results.
-bool is_of_rows(const KernelView& kernel) {
+// The fewest terms of a reduction that makes one number of each row of the results; 0: none does.
+int64_t shortest_of_rows(const KernelView& kernel) {
   const Shape& result = kernel.results[0].type.shape;
   for (const BufferForm& form : kernel.results) {
-    if (form.type.shape != result) return false;
+    if (form.type.shape != result) return 0;
   }
+  int64_t shortest = 0;
   for (int i = 0; i < kernel.body.size(); ++i) {
     const Node& node = kernel.body.node(i);
     if (!is_sum(node) || result.size() < 2) continue;
     const Integers axes = axes_of(node);
-    const int last = kernel.body.type(node.operands[0]).rank() - 1;
-    const Shape& kept = node.types[0].shape;
-    if (axes.size() == 1 && axes[0] == last && kept.size() + 1 == result.size() &&
-        std::equal(kept.begin(), kept.end(), result.begin()))
-      return true;
+    const Shape &operand = kernel.body.type(node.operands[0]).shape, &kept = node.types[0].shape;
+    const bool is_of_rows =
+        axes.size() == 1 && axes[0] + 1 == static_cast<int64_t>(operand.size()) &&
+        kept.size() + 1 == result.size() && std::equal(kept.begin(), kept.end(), result.begin());
+    if (is_of_rows && (shortest == 0 || operand.back() < shortest)) shortest = operand.back();
   }
-  return false;
+  return shortest;
 }
 
 struct Block {
@@ -103,15 +104,28 @@ int64_t parts_of(const Largest& sum, const Block& block) {
   return std::max<int64_t>(std::min({wanted, sum.extent / kLeastPart, kMostParts}), 1);
 }
 
-Block rows_of(const KernelView& kernel) {
+// With shuffles every thread has an element and more (see BlockReduction::lanes), if it is a warp.
+Block rows_of(const KernelView& kernel, int64_t shortest, bool shuffles) {
   constexpr int64_t kLong = 4096, kBlock = 128;
   const Shape& shape = kernel.results[0].type.shape;
   const int64_t width = shape.back(), most = width >= kLong ? kMostThreads : 256;
   int64_t threads = std::clamp<int64_t>(power_of_two_from(width), 8, most);
+  while (shuffles && threads > kWarp && threads >= shortest) threads /= 2;
   int64_t rows = std::max<int64_t>(kBlock / threads, 1);
   while (rows > 1 && rows > shape[shape.size() - 2]) rows /= 2;
   while (threads * rows < kLeastThreads) threads *= 2;
   return {rows, threads};
+}
+
+// Halide 21 shuffles no values of eight bytes.
+bool has_wide_sums(const Graph& body) {
+  for (int i = 0; i < body.size(); ++i) {
+    const Node& node = body.node(i);
+    if (!is_sum(node) && !is_scatter(node)) continue;
+    if (size_of(node.types[0].dtype) > 4 || size_of(body.type(node.operands[0]).dtype) > 4)
+      return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -119,7 +133,9 @@ Block rows_of(const KernelView& kernel) {
 Schedule choose_cuda_reduction(const KernelView& kernel) {
   const Largest largest = find_largest(kernel.body);
   const Block block = block_of(largest);
-  const Block rows = is_of_rows(kernel) ? rows_of(kernel) : Block{0, 0};
+  const bool shuffles = !has_wide_sums(kernel.body);
+  const int64_t shortest = shortest_of_rows(kernel);
+  const Block rows = shortest > 0 ? rows_of(kernel, shortest, shuffles) : Block{0, 0};
   int64_t elements = 0;
   for (const BufferForm& form : kernel.results) elements = std::max(elements, form.type.count());
   return {"reduction",
@@ -127,8 +143,10 @@ Schedule choose_cuda_reduction(const KernelView& kernel) {
            {"threads", block.threads},
            {"parts", parts_of(largest, block)},
            {"by_rows", largest.by_rows},
+           {"lanes", shuffles && largest.by_rows && block.threads % kWarp == 0},
            {"rows", rows.columns},
            {"row_threads", rows.threads},
+           {"row_lanes", shuffles && rows.threads % kWarp == 0 && rows.threads < shortest},
            {"element_threads", threads_for(elements)}}};
 }
 

@@ -19,21 +19,28 @@ struct GemmTile {
   int64_t parts = 1;  // blocks that share a sum; their sums are added by a second kernel
   // Neighbouring threads copy neighbours along the depth, not along rows or columns.
   bool left_by_depth = false, right_by_depth = false;
+  // Neighbours in memory that one copy moves (see widest_copy).
+  int64_t left_copy = 1, right_copy = 1;
 
   int64_t threads() const { return rows / thread_rows * (columns / thread_columns); }
   // Elements between rows of a panel. Copies along the depth write a column of a panel; the gap
   // sends its elements to different banks.
   int64_t left_pitch() const { return rows + (left_by_depth ? kGap : 0); }
   int64_t right_pitch() const { return columns + (right_by_depth ? kGap : 0); }
-  int64_t shared_bytes() const { return stages * depth * (left_pitch() + right_pitch()) * 4; }
+  int64_t shared_bytes(const GemmView& view) const;
 
   static constexpr int64_t kGap = 4;
 
   Schedule schedule() const;
   static GemmTile from(const Schedule& schedule);
-  // Why a block cannot be made so; empty: it can.
-  std::string problem() const;
+  // Why a block of this product cannot be made so; empty: it can.
+  std::string problem(const GemmView& view) const;
 };
+
+// How many neighbours along an index one copy of at most 16 bytes may move, whatever the other
+// indices are: they lie side by side, exist together, and start at a multiple of their size. One of
+// a side that is computed.
+int64_t widest_copy(const GemmView& view, const GemmOperand& side, GemmIndex along);
 
 // The best tile for a product on a device of `multiprocessors`, by a model of its time; nullopt
 // where the product is too small or too narrow for panels.

@@ -133,9 +133,13 @@ std::vector<int64_t> strides_of(const BufferForm& form) {
   return strides;
 }
 
+bool is_number(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+}
+
 GemmAccess access_of(int parameter, const BufferForm& form, const std::vector<Position>& at) {
   const std::vector<int64_t> strides = strides_of(form);
-  GemmAccess access{parameter, {}, {}};
+  GemmAccess access{parameter, form.type.dtype, form.aligned, {}, {}};
   for (size_t axis = 0; axis < at.size(); ++axis) {
     if (at[axis].may_miss) {
       access.windows.push_back(
@@ -162,13 +166,15 @@ std::optional<Coordinates> without_unit_axes(const Shape& from, const Shape& to,
   return i == from.size() ? std::optional(result) : std::nullopt;
 }
 
-// The elementwise part, as steps at one position.
+// An elementwise part, as steps at one position: behind the sum, or, without one, in front of it.
 class Steps {
  public:
-  Steps(GemmView& view, std::span<const BufferForm> operands, int sum)
+  Steps(GemmView& view, std::span<const BufferForm> operands, std::vector<GemmStep>& steps,
+        int sum = -1)
       : view_(view),
         operands_(operands),
         leaves_(body_leaves(view.body)),
+        steps_(steps),
         sum_(sum),
         zero_{std::vector<int64_t>(view.digits.size(), 0), 0} {}
 
@@ -238,8 +244,8 @@ class Steps {
   }
 
   int add(GemmStep step) {
-    view_.steps.push_back(std::move(step));
-    return static_cast<int>(view_.steps.size()) - 1;
+    steps_.push_back(std::move(step));
+    return static_cast<int>(steps_.size()) - 1;
   }
 
   int make(int index, const Coordinates& at) {
@@ -249,7 +255,7 @@ class Steps {
       return same ? add({GemmStep::Kind::sum, index, -1, {}}) : -1;
     }
     if (node.op->kind == OpKind::leaf) return load(index, at);
-    if (node.is(ops::full) && node.types[0].dtype == DType::f32)
+    if (node.is(ops::full) && is_number(node.types[0].dtype))
       return add({GemmStep::Kind::node, index, -1, {}});
     const bool is_view =
         node.is(ops::reshape) || node.is(ops::broadcast) || node.is(ops::transpose);
@@ -265,14 +271,16 @@ class Steps {
     return add(std::move(made));
   }
 
-  // Numbers are f32; truths come from comparisons and masks, and go into select and logic.
+  // Numbers are computed in f32; truths come from comparisons and masks, and go into select and
+  // logic. A cast is one between numbers.
   bool has_step(const Node& node) const {
     const bool takes_truths = node.is(ops::select) || node.is(ops::logical_not) ||
                               node.is(ops::bit_and) || node.is(ops::bit_or);
+    if (node.is(ops::cast) && !is_number(node.types[0].dtype)) return false;
     return is_gemm_step(*node.op) &&
            std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
              const DType dtype = view_.body.type(operand).dtype;
-             return dtype == DType::f32 || (takes_truths && dtype == DType::boolean);
+             return is_number(dtype) || (takes_truths && dtype == DType::boolean);
            });
   }
 
@@ -281,7 +289,7 @@ class Steps {
     if (leaf == leaves_.end()) return -1;
     const auto parameter = static_cast<int>(leaf - leaves_.begin());
     const BufferForm& form = operands_[parameter];
-    const bool known = form.type.dtype == DType::f32 || form.type.dtype == DType::boolean;
+    const bool known = is_number(form.type.dtype) || form.type.dtype == DType::boolean;
     if (!known || !form.type.layout.is_row_major()) return -1;
     std::vector<Position> positions;
     for (const Affine& axis : at) positions.push_back(inside(axis));
@@ -292,6 +300,7 @@ class Steps {
   GemmView& view_;
   std::span<const BufferForm> operands_;
   std::vector<Value> leaves_;
+  std::vector<GemmStep>& steps_;
   int sum_;
   Affine zero_;
   std::vector<std::optional<Coordinates>> positions_;
@@ -332,7 +341,7 @@ void join_digits(GemmView& view) {
   }
 }
 
-// The body's one contraction of stored f32 operands; -1 where there is none, or more.
+// The body's one contraction of numbers; -1 where there is none, or more.
 int find_product(const Graph& body) {
   int found = -1;
   for (int i = 0; i < body.size(); ++i) {
@@ -343,8 +352,7 @@ int find_product(const Graph& body) {
   if (found < 0) return -1;
   const Node& node = body.node(found);
   for (const Value& operand : node.operands) {
-    if (body.node(operand).op->kind != OpKind::leaf || body.type(operand).dtype != DType::f32)
-      return -1;
+    if (!is_number(body.type(operand).dtype)) return -1;
   }
   return node.types[0].count() > 0 && node.types[0].rank() >= 2 ? found : -1;
 }
@@ -366,13 +374,45 @@ void sort_digits(GemmView& view) {
   }
 }
 
+std::optional<GemmOperand> stored_operand(GemmView& view, std::span<const BufferForm> operands,
+                                          Value value, const std::vector<Position>& at) {
+  const std::vector<Value> leaves = body_leaves(view.body);
+  const auto leaf = std::find(leaves.begin(), leaves.end(), value);
+  const auto parameter = static_cast<int>(leaf - leaves.begin());
+  if (!operands[parameter].type.layout.is_row_major()) return std::nullopt;
+  view.accesses.push_back(access_of(parameter, operands[parameter], at));
+  return GemmOperand{static_cast<int>(view.accesses.size()) - 1, {}};
+}
+
+// An operand that the body computes. Its access is that of the largest tensor it is computed from.
+std::optional<GemmOperand> computed_operand(GemmView& view, std::span<const BufferForm> operands,
+                                            Value value, const std::vector<Position>& at) {
+  Coordinates position;
+  for (const Position& axis : at) {
+    if (axis.may_miss) return std::nullopt;
+    position.push_back(axis.at);
+    position.back().factors.resize(view.digits.size());
+  }
+  GemmOperand operand;
+  Steps steps(view, operands, operand.steps);
+  if (steps.step(value.node, position) < 0) return std::nullopt;
+  int64_t most = 0;
+  for (const GemmStep& step : operand.steps) {
+    if (step.kind != GemmStep::Kind::load) continue;
+    const int64_t count = operands[view.accesses[step.access].parameter].type.count();
+    if (count > most) operand.access = step.access;
+    most = std::max(most, count);
+  }
+  return most > 0 ? std::optional(std::move(operand)) : std::nullopt;
+}
+
 bool add_stores(GemmView& view, Steps& steps, std::span<const BufferForm> results,
                 size_t parameters) {
   for (size_t i = 0; i < results.size(); ++i) {
     const Value value = view.body.outputs()[i].value;
     const Coordinates at = *steps.position(value);
     const BufferForm& form = results[i];
-    if (form.type.dtype != DType::f32 || !form.type.layout.is_row_major()) return false;
+    if (!is_number(form.type.dtype) || !form.type.layout.is_row_major()) return false;
     const int step = steps.step(value.node, at);
     if (step < 0) return false;
     std::vector<Position> positions;
@@ -393,6 +433,10 @@ int64_t GemmView::extent(GemmIndex index) const {
   return product;
 }
 
+DType GemmView::panel_dtype(const GemmOperand& side) const {
+  return side.is_stored() ? accesses[side.access].dtype : DType::f32;
+}
+
 int64_t GemmView::stride_along(int access, GemmIndex index) const {
   for (size_t d = digits.size(); d-- > 0;) {
     if (digits[d].of != index) continue;
@@ -409,27 +453,30 @@ std::optional<GemmView> GemmView::of(const Graph& body, std::span<const BufferFo
                                      std::span<const BufferForm> results) {
   const int sum = find_product(body);
   if (sum < 0) return std::nullopt;
-  GemmView view{body, {}, {}, 0, 1, {}, {}};
+  GemmView view{body, {}, {}, {}, {}, {}, {}};
   const Node& node = view.body.node(sum);
   const Shape &lhs = body.type(node.operands[0]).shape, &rhs = body.type(node.operands[1]).shape;
   Digits digits;
   const Product product = node.is(ops::conv) ? product_of_conv(node, lhs, rhs, digits)
                                              : product_of_matmul(node, lhs, digits);
   view.digits = digits.list;
-  const std::vector<Value> leaves = body_leaves(view.body);
-  for (const auto& [operand, at] : {std::pair(product.left_operand, &product.left),
-                                    std::pair(product.right_operand, &product.right)}) {
-    const auto leaf = std::find(leaves.begin(), leaves.end(), node.operands[operand]);
-    const auto parameter = static_cast<int>(leaf - leaves.begin());
-    if (!operands[parameter].type.layout.is_row_major()) return std::nullopt;
-    view.accesses.push_back(access_of(parameter, operands[parameter], *at));
-  }
+  const auto side = [&](size_t operand, const std::vector<Position>& at) {
+    const Value value = node.operands[operand];
+    const bool is_leaf = body.node(value).op->kind == OpKind::leaf;
+    return is_leaf ? stored_operand(view, operands, value, at)
+                   : computed_operand(view, operands, value, at);
+  };
+  const std::optional<GemmOperand> left = side(product.left_operand, product.left);
+  const std::optional<GemmOperand> right = side(product.right_operand, product.right);
+  if (!left || !right) return std::nullopt;
+  view.left = *left;
+  view.right = *right;
   Coordinates result = product.result;
   for (size_t axis = 0; axis < result.size(); ++axis) {
     if (node.types[0].shape[axis] == 1) result[axis] = {};
     result[axis].factors.resize(view.digits.size());
   }
-  Steps steps(view, operands, sum);
+  Steps steps(view, operands, view.steps, sum);
   if (!steps.follow(result) || !add_stores(view, steps, results, operands.size()))
     return std::nullopt;
   sort_digits(view);
@@ -446,7 +493,7 @@ bool is_gemm_step(const OpDef& op) {
       &ops::equal,    &ops::not_equal,  &ops::less,          &ops::less_equal,
       &ops::greater,  &ops::select,     &ops::greater_equal, &ops::logical_not,
       &ops::floor,    &ops::ceil,       &ops::stop_gradient, &ops::bit_and,
-      &ops::bit_or};
+      &ops::bit_or,   &ops::cast};
   return std::find(std::begin(kOps), std::end(kOps), &op) != std::end(kOps);
 }
 

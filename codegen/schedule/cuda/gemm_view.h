@@ -42,6 +42,8 @@ struct GemmWindow {
 // An element of a buffer, in elements from the first; zero outside of its windows.
 struct GemmAccess {
   int parameter = 0;  // of the kernel's function
+  DType dtype = DType::f32;
+  bool aligned = false;  // the first element lies at a multiple of 16 bytes
   Affine offset;
   std::vector<GemmWindow> windows;
 };
@@ -59,11 +61,20 @@ struct GemmStore {
   int access, step;
 };
 
+// A side of the product. Where it has steps, the last of them computes it from what they load, one
+// element of `access` and others; else it is stored.
+struct GemmOperand {
+  int access = 0;
+  std::vector<GemmStep> steps;
+
+  bool is_stored() const { return steps.empty(); }
+};
+
 struct GemmView {
   Graph body;
   std::vector<GemmDigit> digits;  // those of an index are neighbours, outermost first
   std::vector<GemmAccess> accesses;
-  int left = 0, right = 1;  // accesses
+  GemmOperand left, right;
   std::vector<GemmStep> steps;
   std::vector<GemmStore> stores;
 
@@ -73,16 +84,20 @@ struct GemmView {
   int64_t columns() const { return extent(GemmIndex::column); }
   int64_t depth() const { return extent(GemmIndex::depth); }
   int64_t batch() const { return extent(GemmIndex::batch); }
+  // What an element of a side takes in a panel: as it is stored, or f32 where it is computed.
+  DType panel_dtype(const GemmOperand& side) const;
   // How far apart neighbours along an index are in memory; 0 where they are equal.
   int64_t stride_along(int access, GemmIndex index) const;
 
-  // nullopt where the body is anything else than one contraction of stored f32 operands with
-  // elementwise ops of f32, or of truths, behind it.
+  // nullopt where the body is anything else than one contraction of operands of f32, f16 or bf16
+  // with elementwise ops of these, or of truths, behind it; in front of it, where no position may
+  // miss the operand.
   static std::optional<GemmView> of(const Graph& body, std::span<const BufferForm> operands,
                                     std::span<const BufferForm> results);
 };
 
-// Whether codegen/nvptx computes this op of f32, or of truths, elementwise.
+// Whether codegen/nvptx computes this op elementwise: of f32, which f16 and bf16 are computed in,
+// or of truths.
 bool is_gemm_step(const OpDef& op);
 
 }  // namespace ag

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/diagnostics.h"
+
 namespace ag::schedule {
 
 using Halide::Func;
@@ -65,6 +67,83 @@ Func spread_sum(const Func& consumer, const Var& block, Func& func, const RVar& 
   spread_in_block(lanes, arguments, &lane, shape, nullptr);
   spread_in_block(lanes.update(), arguments, &lane, shape, &inside);
   return lanes;
+}
+
+// What is left of a reduction over `rest`, of `count` terms that the block has in shared memory.
+void add_rest(const Func& consumer, const Var& block, Func func, RVar rest, int count,
+              const BlockReduction& shape) {
+  if (count > 8) {
+    const RVar group("group"), within("within");
+    func.update().split(rest, group, within, group_size(count));
+    spread_sum(consumer, block, func, group, within, "group_lane", shape);
+    rest = group;
+  }
+  const std::vector<Var> arguments = func.args();
+  spread_in_block(func, arguments, nullptr, shape, nullptr);
+  spread_in_block(func.update(), arguments, nullptr, shape, &rest);
+}
+
+// A Func of the lanes of a warp, each of which keeps its element in a register.
+void keep_in_lanes(Func func, const Func& of_warps, const Var& warp, const Var& lane) {
+  func.compute_at(of_warps, warp).store_in(Halide::MemoryType::Register).gpu_lanes(lane);
+}
+
+// The loops of `of_warps` over `over`, of 32 lanes that each add up `turn`: what every lane has,
+// and then five sums of two, where the second half of the lanes gives the first what it has, and so
+// on. Returns what is left, the last of the five.
+RVar halve_lanes(Func& of_warps, const Var& warp, const RVar& over, const RVar& turn) {
+  const Var lane("of_lane");
+  Func of_lanes = of_warps.update().rfactor(over, lane);
+  keep_in_lanes(of_lanes, of_warps, warp, lane);
+  of_lanes.update().reorder(turn, lane).gpu_lanes(lane);
+  RVar rest = over;
+  for (int lanes = kWarp / 2; lanes > 1; lanes /= 2) {
+    const std::string name = std::to_string(lanes);
+    const RVar half("half" + name), within("within" + name);
+    const Var of_half("lane" + name);
+    of_warps.update().split(rest, half, within, lanes);
+    Func halves = of_warps.update().rfactor(within, of_half);
+    keep_in_lanes(halves, of_warps, warp, of_half);
+    halves.update().reorder(half, of_half).unroll(half).gpu_lanes(of_half);
+    rest = within;
+  }
+  return rest;
+}
+
+// Loops of a Func of warps, the first lane of each: an argument of extent 1 keeps the others out.
+template <class Stage>
+void spread_warps(Stage stage, const std::vector<Var>& arguments, const Var& first, const Var& warp,
+                  const BlockReduction& shape, const RVar* inside) {
+  std::vector<VarOrRVar> order;
+  if (inside) order.emplace_back(*inside);
+  order.insert(order.end(), {first, warp});
+  order.insert(order.end(), arguments.begin(), arguments.end());
+  stage.reorder(order).gpu_lanes(first);
+  if (shape.columns > 1)
+    stage.gpu_threads(warp, arguments[0]);
+  else
+    stage.gpu_threads(warp);
+}
+
+// The loops of `func` over `member`, of as many threads as a block has for a column, as a sum for
+// each warp; returns the loop over these.
+RVar reduce_by_warps(const Func& consumer, const Var& block, Func& func, const RVar& member,
+                     const RVar& turn, const BlockReduction& shape) {
+  if (shape.threads % kWarp != 0 || shape.columns > kWarp)
+    throw CompileError(fmt::format("schedule: {} threads for each of {} columns are no warps",
+                                   shape.threads, shape.columns));
+  const std::vector<Var> arguments = func.args();
+  const RVar warp("group"), lane("lane"), lanes("lanes"), first("first");
+  const Var of_warp("of_warp"), of_first("of_first");
+  func.update().split(member, warp, lane, kWarp).split(lane, lanes, first, 1);
+  Func warps = func.update().rfactor({{warp, of_warp}, {first, of_first}});
+  warps.compute_at(consumer, block);
+  fix_storage(warps, shape);
+  const RVar last = halve_lanes(warps, of_warp, lanes, turn);
+  warps.update().unroll(last);
+  spread_warps(warps, arguments, of_first, of_warp, shape, nullptr);
+  spread_warps(warps.update(), arguments, of_first, of_warp, shape, &last);
+  return warp;
 }
 
 RVar fuse_all(const Func& func, const std::vector<RVar>& variables) {
@@ -140,17 +219,12 @@ void reduce_in_block(const Func& consumer, const Var& block, Func func, const RV
   fix_storage(func, shape);
   const RVar turn("turn"), member("member");
   func.update().split(over, turn, member, shape.threads);
-  spread_sum(consumer, block, func, member, turn, "lane", shape);
-  RVar rest = member;
-  if (shape.threads > 8) {
-    const RVar group("group"), within("within");
-    func.update().split(member, group, within, group_size(shape.threads));
-    spread_sum(consumer, block, func, group, within, "group_lane", shape);
-    rest = group;
+  if (shape.lanes) {
+    const RVar warp = reduce_by_warps(consumer, block, func, member, turn, shape);
+    return add_rest(consumer, block, func, warp, shape.threads / kWarp, shape);
   }
-  const std::vector<Var> arguments = func.args();
-  spread_in_block(func, arguments, nullptr, shape, nullptr);
-  spread_in_block(func.update(), arguments, nullptr, shape, &rest);
+  spread_sum(consumer, block, func, member, turn, "lane", shape);
+  add_rest(consumer, block, func, member, shape.threads, shape);
 }
 
 void sum_by_threads(Func func, int threads) {
@@ -174,6 +248,7 @@ void reduce_at_root(Func func, const std::vector<RVar>& variables, int64_t exten
     shape.parts = std::max(shape.parts, 2);
   }
   shape.parts = static_cast<int>(std::min<int64_t>(shape.parts, extent));
+  shape.lanes = shape.lanes && extent / shape.parts > shape.threads;
   if (shape.parts > 1) {
     const RVar part("part"), rest("rest");
     const Var of_part("of_part");
@@ -186,6 +261,7 @@ void reduce_at_root(Func func, const std::vector<RVar>& variables, int64_t exten
                     shape);
     over = part;
     shape.threads = std::max(8, kLeastThreads / shape.columns);
+    shape.lanes = false;
   }
   if (is_scalar) {
     func.compute_root().gpu_single_thread();

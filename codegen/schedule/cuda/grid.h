@@ -45,11 +45,17 @@ struct BlockReduction {
   int threads = 64;      // that add up each of them; 1: each of `columns` threads makes one result
   int parts = 1;         // blocks that share the elements of a result
   bool by_rows = false;  // neighbouring threads read along the reduced axis, not along the results
+  // Neighbouring threads are the lanes of warps, whose sums are added by shuffles. Wants by_rows,
+  // whole warps, and more terms than threads: where a lane may have none, Halide tests for it
+  // around the shuffles, and lanes do not come to them. OpenCL has none.
+  bool lanes = false;
 };
 
 // Computes `func` at the loop over blocks of `consumer`, whose first argument is that of `func`:
-// every thread adds up each threads-th element of `over`, then √threads threads a share of these,
-// then one thread a column the rest.
+// every thread adds up each threads-th element of `over`. With lanes, those of a warp add their
+// sums in five steps without shared memory or barriers, else √threads threads a share of all; then
+// one thread a column adds the rest. Where it has lanes, so have all loops over more threads of the
+// block (gpu_lanes), of 32 each.
 void reduce_in_block(const Halide::Func& consumer, const Halide::Var& block, Halide::Func func,
                      const Halide::RVar& over, const BlockReduction& shape);
 

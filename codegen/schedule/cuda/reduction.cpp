@@ -6,14 +6,18 @@
 // neighbouring results a block, each by `threads` threads; a long sum is shared by `parts` blocks,
 // whose results are added in a second kernel. The partition depends on shapes alone.
 //
-// Parameters: columns, threads, parts, by_rows (0 or 1); rows, row_threads: 0 where no reduction is
-// of rows; element_threads: of a block of the kernels over single elements.
+// Parameters: columns, threads, parts, by_rows, lanes (BlockReduction); rows, row_threads: 0 where
+// no reduction is of rows; row_lanes; element_threads: of a block of the kernels over single
+// elements.
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
 #include "codegen/schedule/cuda/grid.h"
 #include "codegen/schedule/cuda/templates.h"
 #include "codegen/schedule/results.h"
+#include "ir/diagnostics.h"
 
 namespace ag::schedule::cuda {
 namespace {
@@ -34,8 +38,21 @@ bool is_per_row(const lower::Kernel& kernel, const lower::Reduction& reduction) 
          std::equal(kept.begin(), kept.end(), result.begin());
 }
 
-// Blocks of `rows` rows, whose threads walk along them together; returns the loop over blocks.
-Var spread_rows(lower::Kernel& kernel, int rows, int threads) {
+// The threads of a row as loops of a block, with those over `row` outside.
+void spread_threads(Func stage, const Var& turn, const Var& thread, const Var& row,
+                    const Var& block, bool lanes) {
+  if (!lanes) {
+    stage.reorder(turn, thread, row, block).gpu_blocks(block).gpu_threads(thread, row);
+    return;
+  }
+  const Var warp("warp"), lane("lane");
+  stage.split(thread, warp, lane, kWarp).reorder(turn, lane, warp, row, block);
+  stage.gpu_blocks(block).gpu_threads(warp, row).gpu_lanes(lane);
+}
+
+// Blocks of rows, whose threads walk along them together; returns the loop over blocks.
+Var spread_rows(lower::Kernel& kernel, const BlockReduction& shape) {
+  const int rows = shape.columns, threads = shape.threads;
   Func stage = kernel.stages[0];
   const std::vector<int> extents = kernel.physical_extents(0);
   const Var turn("turn"), thread("thread"), row("row");
@@ -50,16 +67,23 @@ Var spread_rows(lower::Kernel& kernel, int rows, int threads) {
     stage.fuse(block, dimension, fused);
     block = fused;
   }
-  stage.reorder(turn, thread, row, block).gpu_blocks(block).gpu_threads(thread, row);
+  spread_threads(stage, turn, thread, row, block, shape.lanes);
   if (kernel.fresh.defined()) kernel.fresh.compute_at(stage, turn);
   return block;
+}
+
+void require_full_lanes(const lower::Reduction& reduction, const BlockReduction& shape) {
+  if (!shape.lanes || reduction.terms > shape.threads) return;
+  throw CompileError(fmt::format("schedule: {} threads in warps' lanes for rows of {}",
+                                 shape.threads, reduction.terms));
 }
 
 }  // namespace
 
 void reduction(lower::Kernel& kernel, const Schedule& schedule) {
   const BlockReduction shape{value(schedule, "columns"), value(schedule, "threads"),
-                             value(schedule, "parts"), value(schedule, "by_rows") != 0};
+                             value(schedule, "parts"), value(schedule, "by_rows") != 0,
+                             value(schedule, "lanes") != 0};
   const int threads = value(schedule, "element_threads"), rows = value(schedule, "rows");
   join_results(kernel);
   std::vector<lower::Reduction> at_root;
@@ -67,13 +91,16 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
     for (size_t i = 0; i < kernel.stages.size(); ++i) spread_stage(kernel, i, threads, 1);
     return schedule_roots(kernel, threads, shape);
   }
-  const BlockReduction of_rows{rows, value(schedule, "row_threads"), 1, true};
-  const Var block = spread_rows(kernel, rows, of_rows.threads);
+  const BlockReduction of_rows{rows, value(schedule, "row_threads"), 1, true,
+                               value(schedule, "row_lanes") != 0};
+  const Var block = spread_rows(kernel, of_rows);
   for (lower::Reduction& item : kernel.reductions) {
-    if (is_per_row(kernel, item))
+    if (is_per_row(kernel, item)) {
+      require_full_lanes(item, of_rows);
       reduce_in_block(kernel.stages[0], block, item.func, item.variables[0], of_rows);
-    else
+    } else {
       at_root.push_back(item);
+    }
   }
   kernel.reductions = std::move(at_root);
   schedule_roots(kernel, threads, shape);

@@ -5,6 +5,8 @@
 
 namespace ag {
 
+// Threads that run in step, and exchange values by shuffles.
+inline constexpr int kWarp = 32;
 // Threads of a block at least, unless the whole work is small; and at most.
 inline constexpr int kLeastThreads = 64, kMostThreads = 1024;
 // Elements of work from which a kernel is spread over threads.
