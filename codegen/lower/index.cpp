@@ -66,6 +66,16 @@ bool sums_by_element(const LowerContext& c, const Scatter& scatter) {
          static_cast<double>(results) * static_cast<double>(scatter.updates) <= kMostReads;
 }
 
+// The update, which is read where it is chosen alone. The choice is not a predicate of the domain:
+// Halide would evaluate it together with the guard of a loop's last turn, so that threads behind
+// the last update read indices that are not there.
+Expr where_chosen(const Expr& chosen, const Expr& update) {
+  using Halide::Internal::Call;
+  const Expr nothing = Halide::cast(update.type(), 0);
+  return Call::make(update.type(), Call::if_then_else, {chosen, update, nothing},
+                    Call::PureIntrinsic);
+}
+
 // Zeros, then one addition after another: updates may meet at one element.
 void lower_scatter(LowerContext& c, Scatter scatter) {
   Func sum(std::string(c.node().op->name) + "_" + std::to_string(c.index));
@@ -74,7 +84,7 @@ void lower_scatter(LowerContext& c, Scatter scatter) {
   std::vector<Expr> target(scatter.variables.begin(), scatter.variables.end());
   Expr& chosen = target[target.size() - 1 - static_cast<size_t>(scatter.axis)];
   if (by_element)
-    scatter.over.where(scatter.index == chosen);
+    scatter.update = where_chosen(scatter.index == chosen, scatter.update);
   else
     chosen = scatter.index;
   sum(target) += scatter.update;

@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -49,19 +48,13 @@ void check_run(const KernelCase& test) {
 }  // namespace
 
 TEST_CASE("the PTX of the schedules for CUDA equals the interpreter, and nothing is reported") {
-  std::map<std::string, int> found, run;
-  const char* all = std::getenv("ARGENT_CUDA_CASES");
+  std::map<std::string, int> kinds;
   for (const auto& [kind, test] : all_cases()) {
-    const std::string name = kind.substr(0, kind.find(' '));
-    const int stride = all && std::string(all) == "all" ? 1 : name == "pointwise" ? 8 : 2;
-    if (found[name]++ % stride != 0) continue;
+    ++kinds[kind.substr(0, kind.find(' '))];
     check_run(test);
-    ++run[name];
   }
-  for (const auto& [name, count] : found) {
-    fmt::print("template {}: {} of {} kinds of kernels run\n", name, run[name], count);
-    CHECK(run[name] > 0);
-  }
+  for (const auto& [name, count] : kinds)
+    fmt::print("template {}: {} kinds of kernels run\n", name, count);
 }
 
 // Sums in warps' lanes: whole warps, rows with a rest, several warps and rows a block, and parts.
