@@ -102,6 +102,8 @@ DeviceKernel::DeviceKernel(DeviceModule& module, const std::string& name,
   };
   note("kernel", 1);
   note("maxntidx", threads);
+  // A block may use all registers there are: ptxas spills where it hopes to fit more blocks.
+  note("minctasm", 1);
   at.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function_));
   llvm::FastMathFlags contracts;
   contracts.setAllowContract();
