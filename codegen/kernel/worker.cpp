@@ -184,9 +184,9 @@ void serve_kernels(int socket, const WorkerLimits& limits, const CompileFunction
   }
 }
 
-int worker_main(int argc, char** argv, const std::function<void()>& warm_up,
+int worker_main(int argc, char** argv, const std::function<void(std::string_view target)>& warm_up,
                 const CompileFunction& compile) {
-  if (argc != 3 || fcntl(kWorkerSocket, F_GETFD) < 0) {
+  if (argc != 4 || fcntl(kWorkerSocket, F_GETFD) < 0) {
     fmt::print(stderr, "{} compiles kernels for Argent, which starts it; it has no use by hand\n",
                argc > 0 ? argv[0] : "argent-kc");
     return 1;
@@ -194,7 +194,7 @@ int worker_main(int argc, char** argv, const std::function<void()>& warm_up,
   WorkerLimits limits;
   limits.seconds = std::strtod(argv[1], nullptr);
   limits.memory_bytes = std::strtoll(argv[2], nullptr, 10);
-  warm_up();
+  warm_up(argv[3]);
   serve_kernels(kWorkerSocket, limits, compile);
   return 0;
 }

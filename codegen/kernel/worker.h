@@ -16,11 +16,12 @@ struct WorkerLimits {
 // threads and has warmed up `compile`.
 void serve_kernels(int socket, const WorkerLimits& limits, const CompileFunction& compile);
 
-// Where a worker finds its socket, and how the limits reach it: argv is
-// {program, seconds, memory_bytes}.
+// Where a worker finds its socket, and how the rest reaches it: argv is
+// {program, seconds, memory_bytes, target}.
 inline constexpr int kWorkerSocket = 3;
-// The whole main() of a worker program: reads argv, calls `warm_up`, serves. Returns the exit code.
-int worker_main(int argc, char** argv, const std::function<void()>& warm_up,
+// The whole main() of a worker program: reads argv, calls `warm_up` for the target, whose family
+// the requests will be for, serves. Returns the exit code.
+int worker_main(int argc, char** argv, const std::function<void(std::string_view target)>& warm_up,
                 const CompileFunction& compile);
 
 }  // namespace ag

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "codegen/target.h"
 #include "ir/diagnostics.h"
 #include "ir/file.h"
 #include "ir/internal_error.h"
@@ -33,6 +34,12 @@ int usable_cores() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return CPU_COUNT(&set);
+}
+
+TargetFamily family_of(const KernelRequest& request) {
+  for (const Target& target : known_targets())
+    if (target.name == request.target) return target.family;
+  return TargetFamily::cpu;
 }
 
 // Folders of the object that holds this code and of the running program.
@@ -72,7 +79,8 @@ fs::path find_kernel_compiler() {
 struct WorkerPool::Worker {
   pid_t process = -1;
   int socket = -1;
-  ptrdiff_t request = -1;  // index in the batch; -1: idle
+  TargetFamily family = TargetFamily::cpu;  // that it is warm for
+  ptrdiff_t request = -1;                   // index in the batch; -1: idle
   Clock::time_point deadline;
 };
 
@@ -104,7 +112,7 @@ std::string WorkerPool::identity() {
   return identity_ = content_hash({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
-void WorkerPool::start(Worker& worker) {
+void WorkerPool::start(Worker& worker, const std::string& target) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
     internal_error("no socket for a kernel compiler: {}", std::strerror(errno));
@@ -112,7 +120,8 @@ void WorkerPool::start(Worker& worker) {
   std::string program = options_.program.string();
   std::string seconds = fmt::format("{}", options_.limits.seconds);
   std::string memory = fmt::format("{}", options_.limits.memory_bytes);
-  char* argv[] = {program.data(), seconds.data(), memory.data(), nullptr};
+  std::string warm_for = target;
+  char* argv[] = {program.data(), seconds.data(), memory.data(), warm_for.data(), nullptr};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], kWorkerSocket);
@@ -140,7 +149,11 @@ void WorkerPool::stop(Worker& worker, bool at_once) {
 
 void WorkerPool::give_next(Worker& worker, Batch& batch) {
   if (batch.next == batch.requests.size()) return;
-  if (worker.process < 0) start(worker);
+  const KernelRequest& next = batch.requests[batch.next];
+  const TargetFamily family = family_of(next);
+  if (worker.family != family) stop(worker, false);
+  if (worker.process < 0) start(worker, next.target);
+  worker.family = family;
   worker.request = static_cast<ptrdiff_t>(batch.next++);
   const auto budget = std::chrono::duration<double>(options_.limits.seconds);
   worker.deadline = Clock::now() + kGrace + std::chrono::duration_cast<Clock::duration>(budget);

@@ -20,8 +20,9 @@ struct WorkerPoolOptions {
 // ../libexec/argent. Throws CompileError with the places looked at.
 std::filesystem::path find_kernel_compiler();
 
-// Workers start when the first batch needs them and stay until the pool is destroyed. Any number of
-// threads may use one pool; their batches run one after another.
+// Workers start when the first batch needs them and stay until the pool is destroyed, or a batch
+// for another family of targets comes: a worker is warmed up for one. Any number of threads may use
+// one pool; their batches run one after another.
 class WorkerPool : public KernelCompiler {
  public:
   explicit WorkerPool(WorkerPoolOptions options = {});
@@ -41,7 +42,7 @@ class WorkerPool : public KernelCompiler {
   struct Worker;
   struct Batch;
 
-  void start(Worker& worker);
+  void start(Worker& worker, const std::string& target);
   void stop(Worker& worker, bool at_once);
   void give_next(Worker& worker, Batch& batch);
   void take_answer(Worker& worker, Batch& batch);

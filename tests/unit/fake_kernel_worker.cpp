@@ -63,5 +63,5 @@ ag::KernelResult compile(const ag::KernelRequest& request) {
 
 int main(int argc, char** argv) {
   return ag::worker_main(
-      argc, argv, [] {}, compile);
+      argc, argv, [](std::string_view) {}, compile);
 }
