@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -51,7 +50,8 @@ void add_cases(const OpCase& row, DType dtype, const Target& target,
 
 double allowed(const Array& result) { return result.dtype() == DType::bf16 ? 0x1p-8 : 1e-5; }
 
-void check_run(const KernelCase& test, const KernelRequest& request) {
+// Whether the kernel has barriers.
+bool check_run(const KernelCase& test, const KernelRequest& request) {
   CAPTURE(test.row);
   CAPTURE(request.schedule);
   CAPTURE(request.text);
@@ -62,9 +62,11 @@ void check_run(const KernelCase& test, const KernelRequest& request) {
     CHECK(fmt::format("{}", fmt::join(run.broken_rules, "; ")) == "");
     for (size_t i = 0; i < test.results.size(); ++i)
       check_close(run.results[i], test.results[i], allowed(run.results[i]));
+    return run.has_barriers;
   } catch (const std::exception& error) {
     FAIL_CHECK(std::string(error.what()));
   }
+  return false;
 }
 
 std::map<std::string, KernelCase> all_cases() {
@@ -82,12 +84,6 @@ std::map<std::string, KernelCase> all_cases() {
   return cases;
 }
 
-// The n-th part of the cases, so that the test stays short; ARGENT_CUDA_CASES=all runs every one.
-bool is_sampled(size_t index, size_t stride) {
-  const char* all = std::getenv("ARGENT_CUDA_CASES");
-  return (all && std::string(all) == "all") || index % stride == 0;
-}
-
 }  // namespace
 
 TEST_CASE("kernels scheduled for CUDA equal the interpreter under OpenCL") {
@@ -95,16 +91,15 @@ TEST_CASE("kernels scheduled for CUDA equal the interpreter under OpenCL") {
     MESSAGE("skipped: needs OpenCL (pocl-opencl-icd, ocl-icd-opencl-dev)");
     return;
   }
-  std::map<std::string, size_t> of_template, run_of_template;
+  std::map<std::string, int> kinds, with_barriers;
   for (const auto& [kind, test] : all_cases()) {
     const std::string name = kind.substr(0, kind.find(' '));
-    const size_t index = of_template[name]++;
-    if (!is_sampled(index, name == "pointwise" ? 4 : 2)) continue;
-    ++run_of_template[name];
-    check_run(test, test.request);
+    ++kinds[name];
+    with_barriers[name] += check_run(test, test.request);
   }
-  for (const auto& [name, count] : of_template)
-    fmt::print("template {}: {} of {} kinds of kernels run\n", name, run_of_template[name], count);
+  for (const auto& [name, count] : kinds)
+    fmt::print("template {}: {} kinds of kernels run, {} with barriers\n", name, count,
+               with_barriers[name]);
 }
 
 TEST_CASE("large kernels, which fill blocks and share sums, equal the interpreter under OpenCL") {

@@ -23,9 +23,15 @@ class LoopRules : public IR::IRMutator {
  public:
   explicit LoopRules(int64_t work) : work_(work) {}
   std::vector<std::string> broken;
+  bool has_barriers = false;
 
  private:
   using IR::IRMutator::visit;
+
+  Halide::Expr visit(const IR::Call* call) override {
+    has_barriers = has_barriers || call->is_intrinsic(IR::Call::gpu_thread_barrier);
+    return IR::IRMutator::visit(call);
+  }
 
   IR::Stmt visit(const IR::For* loop) override {
     const bool block = loop->for_type == IR::ForType::GPUBlock;
@@ -118,7 +124,7 @@ OpenClRun run(const KernelRequest& request, std::span<const Array> operands) {
     const int64_t over = request.in_place.empty() ? -1 : request.in_place[i];
     if (over >= 0) results[i] = inputs[over];
   }
-  return {std::move(results), std::move(rules.broken)};
+  return {std::move(results), std::move(rules.broken), rules.has_barriers};
 }
 
 }  // namespace

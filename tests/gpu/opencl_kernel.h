@@ -18,6 +18,8 @@ struct OpenClRun {
   std::vector<Array> results;
   // What the loops break of the rules of codegen/schedule/cuda/rules.h: "block of 8 threads in …".
   std::vector<std::string> broken_rules;
+  // Whether threads of a block hand each other values: there are barriers.
+  bool has_barriers = false;
 };
 
 // Lowers and schedules a request for a CUDA target, and runs it. Result i is stored over operand

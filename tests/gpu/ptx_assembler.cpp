@@ -18,15 +18,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-int number_in(const std::string& line, const std::string& pattern) {
+int number_in(const std::string& line, const std::regex& pattern) {
   std::smatch found;
-  return std::regex_search(line, found, std::regex(pattern)) ? std::stoi(found[1]) : 0;
+  return std::regex_search(line, found, pattern) ? std::stoi(found[1]) : 0;
 }
 
 }  // namespace
 
-std::optional<std::string> find_ptxas() {
-  if (const char* named = std::getenv("ARGENT_PTXAS")) return named;
+std::optional<std::string> find_pinned_ptxas() {
+  const char* named = std::getenv("ARGENT_PTXAS");
+  if (named && *named) return named;
   const fs::path libraries = fs::path(ARGENT_SOURCE_DIR) / ".venv/lib";
   std::error_code none;
   for (const auto& python : fs::directory_iterator(libraries, none)) {
@@ -36,8 +37,8 @@ std::optional<std::string> find_ptxas() {
   return std::nullopt;
 }
 
-std::vector<PtxReport> assemble_ptx(const std::string& ptxas, const std::string& ptx,
-                                    const std::string& device) {
+std::vector<PtxReport> ptx_reports(const std::string& ptxas, const std::string& ptx,
+                                   const std::string& device) {
   static std::atomic<int> count = 0;  // several may run at once
   const std::string base =
       (fs::temp_directory_path() / fmt::format("argent_ptx_{}_{}", getpid(), count++)).string();
@@ -50,20 +51,21 @@ std::vector<PtxReport> assemble_ptx(const std::string& ptxas, const std::string&
   fs::remove(base + ".ptx");
   fs::remove(base + ".txt");
   if (status != 0) throw CompileError("ptxas: " + said);
+  static const std::regex kEntry("Compiling entry function '([^']*)'"),
+      kStack("(\\d+) bytes stack frame"), kStores("(\\d+) bytes spill stores"),
+      kLoads("(\\d+) bytes spill loads"), kRegisters("Used (\\d+) registers"),
+      kShared("(\\d+) bytes smem");
   std::vector<PtxReport> reports;
   std::istringstream lines(said);
   for (std::string line; std::getline(lines, line);) {
     std::smatch name;
-    if (std::regex_search(line, name, std::regex("Compiling entry function '([^']*)'"))) {
-      reports.emplace_back().entry = name[1];
-    }
+    if (std::regex_search(line, name, kEntry)) reports.emplace_back().entry = name[1];
     if (reports.empty()) continue;
     PtxReport& report = reports.back();
-    report.stack_bytes += number_in(line, "(\\d+) bytes stack frame");
-    report.spilled_bytes += number_in(line, "(\\d+) bytes spill stores");
-    report.spilled_bytes += number_in(line, "(\\d+) bytes spill loads");
-    report.registers += number_in(line, "Used (\\d+) registers");
-    report.shared_bytes += number_in(line, "(\\d+) bytes smem");
+    report.stack_bytes += number_in(line, kStack);
+    report.spilled_bytes += number_in(line, kStores) + number_in(line, kLoads);
+    report.registers += number_in(line, kRegisters);
+    report.shared_bytes += number_in(line, kShared);
   }
   return reports;
 }

@@ -17,10 +17,10 @@ struct PtxReport {
 };
 
 // The project's ptxas: $ARGENT_PTXAS, else that of .venv; nullopt where there is none.
-std::optional<std::string> find_ptxas();
+std::optional<std::string> find_pinned_ptxas();
 
 // Assembles a module for a device, "sm_90". Throws CompileError with ptxas's words when it refuses.
-std::vector<PtxReport> assemble_ptx(const std::string& ptxas, const std::string& ptx,
-                                    const std::string& device);
+std::vector<PtxReport> ptx_reports(const std::string& ptxas, const std::string& ptx,
+                                   const std::string& device);
 
 }  // namespace ag

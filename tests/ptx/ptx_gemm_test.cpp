@@ -192,7 +192,7 @@ int check_assembly(const std::string& ptxas, const char* device, const KernelRes
   CAPTURE(test.row);
   CAPTURE(tile.schedule().text());
   int registers = 0;
-  for (const PtxReport& report : assemble_ptx(ptxas, kernel.ptx, device)) {
+  for (const PtxReport& report : ptx_reports(ptxas, kernel.ptx, device)) {
     CHECK(report.registers * tile.threads() <= 65536);
     CHECK(report.spilled_bytes == 0);
     CHECK(report.stack_bytes == 0);
@@ -348,7 +348,7 @@ TEST_CASE("without its wait a product reads what has not arrived") {
 }
 
 TEST_CASE("every tile assembles, within a multiprocessor") {
-  const std::optional<std::string> ptxas = find_ptxas();
+  const std::optional<std::string> ptxas = find_pinned_ptxas();
   if (!ptxas) {
     MESSAGE("skipped: needs ptxas (scripts/requirements.txt, or ARGENT_PTXAS)");
     return;
