@@ -1,6 +1,6 @@
 // One network, run once per line on standard input, for benchmarks that interleave it with peers:
 //
-//   rounds forward|train NETWORK[@EXTENT] BATCH THREADS [winograd=off]
+//   rounds forward|train NETWORK[@EXTENT] BATCH THREADS [winograd=off] [without=PASS]...
 //
 // EXTENT, where given, is that of the input's spatial axes in the place of the zoo's.
 // Each line "run" answers with the milliseconds of one run, each line "peak" with the most GFLOP/s
@@ -48,10 +48,10 @@ std::string kernels_text(ProgramInstance& instance, const std::vector<Array>& in
 }
 
 int serve(const std::string& mode, const std::string& network, int64_t batch, int threads,
-          bool winograd) {
+          const LoweringOptions& lowering) {
   auto start = std::chrono::steady_clock::now();
   const Subject subject{network, batch, mode == "train"};
-  CompiledProgram compiled = compile_subject(subject, {.winograd = winograd});
+  CompiledProgram compiled = compile_subject(subject, lowering);
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(threads);
   const std::vector<Array> inputs = example_inputs(subject, compiled.program);
@@ -83,13 +83,24 @@ int serve(const std::string& mode, const std::string& network, int64_t batch, in
 }  // namespace
 
 int main(int argc, char** argv) try {
-  const bool winograd = argc < 6 || std::string(argv[5]) != "winograd=off";
-  if (argc < 5 || argc > (winograd ? 5 : 6) ||
-      (std::string(argv[1]) != "forward" && std::string(argv[1]) != "train")) {
-    std::cerr << "usage: rounds forward|train NETWORK[@EXTENT] BATCH THREADS [winograd=off]\n";
+  LoweringOptions lowering{.winograd = true};
+  bool known = argc >= 5 && (std::string(argv[1]) == "forward" || std::string(argv[1]) == "train");
+  for (int i = 5; i < argc; ++i) {
+    const std::string option = argv[i], without = "without=";
+    if (option == "winograd=off") {
+      lowering.winograd = false;
+    } else if (option.starts_with(without)) {
+      lowering.without.push_back(option.substr(without.size()));
+    } else {
+      known = false;
+    }
+  }
+  if (!known) {
+    std::cerr << "usage: rounds forward|train NETWORK[@EXTENT] BATCH THREADS [winograd=off] "
+                 "[without=PASS]...\n";
     return 1;
   }
-  return serve(argv[1], argv[2], std::stoll(argv[3]), std::stoi(argv[4]), winograd);
+  return serve(argv[1], argv[2], std::stoll(argv[3]), std::stoi(argv[4]), lowering);
 } catch (const std::exception& error) {
   std::cerr << error.what() << "\n";
   return 1;

@@ -8,6 +8,7 @@ namespace ag::schedule {
 namespace {
 
 constexpr Row kCpuTemplates[] = {
+    {"attention", attention},
     {"contraction_plain", contraction_plain},
     {"conv_backward_weights", conv_backward_weights},
     {"conv_depthwise_weights", conv_depthwise_weights},

@@ -25,6 +25,7 @@ inline int value(const Schedule& schedule, std::string_view parameter) {
 }
 
 // The templates of cpu/.
+void attention(lower::Kernel& kernel, const Schedule& schedule);
 void contraction_plain(lower::Kernel& kernel, const Schedule& schedule);
 void conv_backward_weights(lower::Kernel& kernel, const Schedule& schedule);
 void conv_depthwise_weights(lower::Kernel& kernel, const Schedule& schedule);

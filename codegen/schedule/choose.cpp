@@ -42,6 +42,7 @@ Schedule choose_reduction(const KernelView& kernel) {
 }
 
 constexpr Choice kCpuChoices[] = {
+    {"attention", choose_attention},
     {"conv", choose_conv},
     {"matmul", choose_matmul},
     {"pointwise", choose_pointwise},
@@ -66,6 +67,12 @@ const BufferForm* KernelView::form_of(Value operand) const {
   const std::vector<Value> leaves = body_leaves(body);
   const auto leaf = std::find(leaves.begin(), leaves.end(), operand);
   return leaf == leaves.end() ? nullptr : &operands[static_cast<size_t>(leaf - leaves.begin())];
+}
+
+bool has_schedule(const Target& target, std::string_view kernel_class) {
+  if (target.is_cuda()) return has_cuda_schedule(kernel_class);
+  return std::any_of(std::begin(kCpuChoices), std::end(kCpuChoices),
+                     [&](const Choice& choice) { return choice.kernel_class == kernel_class; });
 }
 
 Schedule choose_schedule(const KernelView& kernel) {

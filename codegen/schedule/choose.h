@@ -21,6 +21,9 @@ struct KernelView {
   const BufferForm* form_of(Value operand) const;
 };
 
+// Whether the target's family has a table row for a class, rather than what any kernel gets.
+bool has_schedule(const Target& target, std::string_view kernel_class);
+
 // The analytical default: good without tuning. Target families have a table each.
 Schedule choose_schedule(const KernelView& kernel);
 

@@ -12,6 +12,9 @@ Schedule choose_direct(const ConvView& conv);
 Schedule choose_depthwise(const ConvView& conv);
 Schedule choose_depthwise_weights(const ConvView& conv);
 Schedule choose_matmul(const KernelView& kernel);
+// Whether neighbouring columns of a product's right operand are neighbours in memory.
+bool columns_innermost(const KernelView& kernel, const Node& product);
+Schedule choose_attention(const KernelView& kernel);
 // A 1x1 convolution whose input the body computes, in blocks of channels.
 bool has_prologue(const ConvView& conv);
 Schedule choose_prologue(const ConvView& conv);

@@ -3,7 +3,7 @@
 
 #include "codegen/schedule/caches.h"
 #include "codegen/schedule/choose_contraction.h"
-#include "codegen/schedule/matmul_view.h"
+#include "codegen/schedule/matmul_tile.h"
 #include "codegen/schedule/register_tile.h"
 #include "codegen/schedule/tasks.h"
 #include "ir/ops/contract.h"
@@ -38,15 +38,6 @@ bool is_short_epilogue(const Graph& body) {
   return ops <= kMostOps;
 }
 
-// Whether neighbouring columns of the right operand are neighbours in memory.
-bool columns_innermost(const KernelView& kernel, const Node& node) {
-  const BufferForm* form = kernel.form_of(node.operands[1]);
-  if (!form) return true;
-  const TensorType& type = form->type;
-  const int column = type.rank() - (node.attributes.flag("transpose_b") ? 2 : 1);
-  return type.layout.dims(type.rank()).back().axis == column;
-}
-
 // Whether both operands have neighbours along the depth as neighbours in memory.
 bool lies_by_depth(const KernelView& kernel, const Node& node, const MatmulView& product) {
   const auto lies = [&](Value operand, bool last) {
@@ -56,44 +47,6 @@ bool lies_by_depth(const KernelView& kernel, const Node& node, const MatmulView&
   const bool one_row = product.rows == 1;
   return lies(node.operands[0], one_row || !node.attributes.flag("transpose_a")) &&
          lies(node.operands[1], product.depth_last_b);
-}
-
-// Lanes for an extent: of a vector, or of the part of one that the extent fills.
-int64_t lanes_within(int64_t lanes, int64_t extent) {
-  while (lanes > extent) lanes /= 2;
-  return lanes;
-}
-
-struct Tile {
-  int64_t m = 1, n = 1;
-  double cost = 1e30;
-};
-
-// Takes a tile of m rows by n vectors where it is better.
-void consider(Tile tile, const MatmulView& product, int64_t lanes, const Target& target,
-              Tile& best) {
-  TileStep step;
-  step.multiply_adds = static_cast<double>(tile.m * tile.n);
-  step.vectors = static_cast<double>(tile.n);
-  step.broadcasts = static_cast<double>(tile.m);
-  step.accumulators = static_cast<double>(tile.m * tile.n);
-  step.used = used_part(product.rows, tile.m) * used_part(product.columns, tile.n * lanes);
-  if (!fits_registers(target, step.accumulators, step.vectors, false)) return;
-  tile.cost = cost_of(step);
-  if (tile.cost < best.cost) best = tile;
-}
-
-// Tiles that divide the columns where vectors do: every tile is then whole.
-Tile choose_tile(const MatmulView& product, int64_t lanes, const Target& target) {
-  const int64_t vectors = product.columns % lanes == 0 ? product.columns / lanes : 0;
-  Tile best;
-  for (int64_t m = 1; m <= std::min<int64_t>(product.rows, 28); ++m) {
-    for (int64_t n = 1; n <= 8 && n * lanes <= product.columns; ++n) {
-      if (vectors % n != 0) continue;
-      consider({m, n}, product, lanes, target, best);
-    }
-  }
-  return best;
 }
 
 // The left operand's columns are its rows in memory: a tile reads a few elements of each. Where all
@@ -111,10 +64,10 @@ std::optional<Schedule> choose_deep(const MatmulView& product, const Node& node,
     return std::nullopt;
   const int64_t depth = divisors(product.depth, kMostDepth).back();
   if (depth < kLeastDepth || product.depth == depth) return std::nullopt;
-  Tile best;
+  MatmulTile best;
   for (int64_t m : divisors(product.rows, 28)) {
     for (int64_t n : divisors(product.columns / lanes, 8))
-      consider({m, n}, product, lanes, target, best);
+      consider_tile({m, n}, product, lanes, target, best);
   }
   const bool whole = product.columns % lanes == 0;
   if (!whole || best.m * best.n * 2 < target.vector_registers) return std::nullopt;
@@ -128,6 +81,39 @@ std::optional<Schedule> choose_deep(const MatmulView& product, const Node& node,
        {"task_rows", divisors(tiles_m, kTaskRows / best.m).back() * best.m},
        {"task_columns", divisors(tiles_n, kTaskColumns / (best.n * lanes)).back() * best.n * lanes},
        {"parallel", parallel}}};
+}
+
+// How often an operand is read from beyond the second-level cache that is wanted so many times.
+int64_t far_readings(int64_t elements, int64_t times) {
+  return elements * 4 <= kCaches.second * 3 / 4 ? 1 : times;
+}
+
+// Bytes of the left operand that stay in the second-level cache while panels of columns go by: less
+// where the right one stays there as well.
+int64_t block_bytes(const MatmulView& product) {
+  return far_readings(product.depth * product.columns, 2) == 1 ? kCaches.second / 10
+                                                               : kCaches.second / 2;
+}
+
+// Tiles of rows in such a block; blocks are the parallel tasks.
+int64_t tiles_of_block(const MatmulView& product, int64_t tiles) {
+  constexpr int64_t kLeastBlocks = 16;
+  const int64_t bytes = product.rows * product.depth * 4;
+  const int64_t blocks =
+      std::max((bytes + block_bytes(product) - 1) / block_bytes(product), kLeastBlocks);
+  return (tiles + blocks - 1) / blocks;
+}
+
+// Whether less is read from afar when blocks of rows are outside and panels of columns inside.
+bool wants_rows_outside(const MatmulView& product, const MatmulTile& tile, int64_t lanes) {
+  const int64_t left = product.rows * product.depth, right = product.depth * product.columns;
+  const int64_t panels = (product.columns + tile.n * lanes - 1) / (tile.n * lanes);
+  const int64_t tiles = (product.rows + tile.m - 1) / tile.m;
+  const int64_t per_block = tiles_of_block(product, tiles);
+  const int64_t blocks = (tiles + per_block - 1) / per_block;
+  const int64_t panels_outside = far_readings(left, panels) * left + right;
+  const int64_t rows_outside = left + far_readings(right, blocks) * right;
+  return product.batch == 1 && rows_outside < panels_outside;
 }
 
 // Few rows by a right operand whose depth is innermost: each of its rows is read once.
@@ -156,6 +142,14 @@ Schedule choose_matvec(const MatmulView& product, double flops, const Target& ta
 
 }  // namespace
 
+bool columns_innermost(const KernelView& kernel, const Node& product) {
+  const BufferForm* form = kernel.form_of(product.operands[1]);
+  if (!form) return true;
+  const TensorType& type = form->type;
+  const int column = type.rank() - (product.attributes.flag("transpose_b") ? 2 : 1);
+  return type.layout.dims(type.rank()).back().axis == column;
+}
+
 Schedule choose_matmul(const KernelView& kernel) {
   const Node* node = find_matmul(kernel);
   const double flops =
@@ -173,18 +167,21 @@ Schedule choose_matmul(const KernelView& kernel) {
     if (const auto deep = choose_deep(product, *node, parallel, kernel.target)) return *deep;
   }
   const int64_t lanes = lanes_within(product.lanes, product.columns);
-  const Tile tile = choose_tile(product, lanes, kernel.target);
+  const MatmulTile tile = choose_matmul_tile(product, lanes, kernel.target);
   const int64_t panels = (product.columns + tile.n * lanes - 1) / (tile.n * lanes) * product.batch;
   const double row = flops / static_cast<double>(panels * product.rows);
   const int64_t tiles = (product.rows + tile.m - 1) / tile.m;
   const int64_t wanted = static_cast<int64_t>(kTaskFlops / row) / tile.m + 1;
+  const bool rows_outside = parallel && !columns_apart && wants_rows_outside(product, tile, lanes);
+  const int64_t task = rows_outside ? tiles_of_block(product, tiles) : divisor_from(tiles, wanted);
   return {"matmul",
           {{"tile_m", tile.m},
            {"tile_n", tile.n},
            {"lanes", lanes},
            {"pack", columns_apart},
            {"unroll_epilogue", is_short_epilogue(kernel.body)},
-           {"task_rows", parallel ? divisor_from(tiles, wanted) * tile.m : 0}}};
+           {"rows_outside", rows_outside},
+           {"task_rows", parallel ? task * tile.m : 0}}};
 }
 
 }  // namespace ag

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include "codegen/kernel/worker_pool.h"
@@ -13,6 +14,7 @@
 #include "ir/ops/kernel.h"
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
+#include "ir/ops/reduce.h"
 #include "ir/ops/view.h"
 #include "ir/ops/winograd.h"
 #include "tests/contraction_case.h"
@@ -102,6 +104,32 @@ void linear_block(Body& body, int64_t rows, int64_t features, int64_t width) {
   Tensor x = body.input("x", {rows, features}), w = body.input("w", {width, features});
   Tensor bias = body.input("bias", {1, width}), r = body.input("r", {rows, width});
   Tensor y = relu(matmul(x, w, {.transpose_b = true}) + bias) + r;
+  body.graph.add_output("y", y.value());
+}
+
+// softmax(q kᵀ (+ bias)) v over the last axes; k and v may be stored the other way round.
+void attention_block(Body& body, Shape queries, int64_t keys, int64_t width, bool biased,
+                     bool turned = false) {
+  Shape key_shape = queries, value_shape = queries;
+  const size_t rank = queries.size();
+  key_shape[rank - 2] = value_shape[rank - 2] = keys;
+  value_shape[rank - 1] = width;
+  if (turned) std::swap(key_shape[rank - 2], key_shape[rank - 1]);
+  if (turned) std::swap(value_shape[rank - 2], value_shape[rank - 1]);
+  Tensor q = body.input("q", queries), k = body.input("k", key_shape),
+         v = body.input("v", value_shape);
+  Tensor scores = matmul(q, k, {.transpose_b = !turned});
+  const Shape all = scores.shape();
+  Shape one = all;
+  one.back() = 1;
+  Integers kept(rank);
+  std::iota(kept.begin(), kept.end(), 0);
+  if (biased) scores = scores + body.input("bias", all);
+  const int last = static_cast<int>(rank) - 1;
+  Tensor top = broadcast(reshape(reduce_max(scores, {last}), one), all, kept);
+  Tensor exponentials = exp(scores - top);
+  Tensor sums = broadcast(reshape(reduce_sum(exponentials, {last}), one), all, kept);
+  Tensor y = matmul(exponentials / sums, v, {.transpose_b = turned});
   body.graph.add_output("y", y.value());
 }
 
@@ -579,6 +607,28 @@ const Case kCases[] = {
      [](Body& b) { linear_block(b, 19, 65, 96); }, "matmul"},
     {"linear layer in panels, parallel", "matmul", [](Body& b) { linear_block(b, 197, 300, 224); },
      "matmul"},
+    {"linear layer of many rows, blocks of them outside", "matmul",
+     [](Body& b) { linear_block(b, 1777, 130, 208); }, "matmul"},
+    {"attention", "attention",
+     [](Body& b) {
+       attention_block(b, {2, 3, 37, 20}, 53, 24, false);
+     },
+     "attention"},
+    {"attention of 197 tokens with a bias", "attention",
+     [](Body& b) {
+       attention_block(b, {1, 2, 197, 64}, 197, 64, true);
+     },
+     "attention"},
+    {"attention of one matrix, few columns", "attention",
+     [](Body& b) {
+       attention_block(b, {9, 5}, 3, 2, true);
+     },
+     "attention"},
+    {"attention, keys and values stored the other way round", "attention",
+     [](Body& b) {
+       attention_block(b, {2, 49, 32}, 49, 40, true, true);
+     },
+     "attention"},
     {"row by matrix", "matmul",
      [](Body& b) {
        b.graph.add_output("y", matmul(b.input("a", {1, 300}), b.input("b", {300, 50})).value());

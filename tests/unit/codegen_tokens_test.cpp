@@ -71,7 +71,42 @@ void token_block(Network& n, int64_t batch, int64_t tokens, int64_t width, int64
   n.output(n.norm("last", x + reshape(y, {batch, tokens, width})));
 }
 
+// softmax(0.3 q kᵀ + bias + mask) v of `heads` heads; the bias is of a head, the mask of a sample.
+void attention(Network& n, Shape queries, int64_t keys, int64_t width, bool masked) {
+  const int64_t batch = queries[0], heads = queries[1], rows = queries[2];
+  Tensor q = n.input("q", queries), k = n.input("k", {batch, heads, keys, queries[3]}),
+         v = n.input("v", {batch, heads, keys, width});
+  Tensor scores = matmul(0.3 * q, k, {.transpose_b = true});
+  if (masked) {
+    const Shape all = scores.shape();
+    Tensor mask = n.input("mask", {batch, 1, rows, keys});
+    scores = scores + broadcast(n.parameter("bias", {heads, rows, keys}), all, {1, 2, 3}) +
+             broadcast(4.0 * mask, all, {0, 1, 2, 3});
+  }
+  n.output(matmul(softmax(scores), v));
+}
+
 const Case kCases[] = {
+    {"attention over 197 tokens",
+     [](Network& n) {
+       attention(n, {2, 3, 197, 64}, 197, 64, false);
+     },
+     "attention{"},
+    {"attention in windows, with bias and mask",
+     [](Network& n) {
+       attention(n, {8, 3, 49, 32}, 49, 32, true);
+     },
+     "attention{"},
+    {"attention to other tokens, odd widths",
+     [](Network& n) {
+       attention(n, {1, 2, 13, 21}, 301, 19, true);
+     },
+     "attention{"},
+    {"attention to long rows",
+     [](Network& n) {
+       attention(n, {1, 1, 40, 16}, 1500, 40, false);
+     },
+     "attention{"},
     {"one row, columns in parallel",
      [](Network& n) {
        n.output(relu(n.linear("l", n.input("x", {1, 1500}), 1003)));

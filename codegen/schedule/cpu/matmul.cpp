@@ -3,10 +3,12 @@
 // A tile of tile_m rows by tile_n vectors of columns stays in registers while the whole depth is
 // summed: the left operand is broadcast, the right one read in vectors. Columns are the outer loop,
 // so that a panel of the right operand stays in cache for all rows; with pack, the panel is copied
-// first, which a right operand that is stored by columns needs.
+// first, which a right operand that is stored by columns needs. With rows_outside a task's rows are
+// the outer loop, so that they stay in cache for all panels, and what the epilogue reads and writes
+// is read and written in long rows.
 //
-// Parameters: tile_m, tile_n, lanes; pack (0 or 1); unroll_epilogue (0 or 1); task_rows: rows of a
-// parallel task, 0: everything on one thread.
+// Parameters: tile_m, tile_n, lanes; pack (0 or 1); unroll_epilogue (0 or 1); rows_outside (0 or
+// 1); task_rows: rows of a parallel task, 0: everything on one thread.
 
 #include <fmt/format.h>
 
@@ -14,6 +16,7 @@
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
+#include "codegen/schedule/cpu/product_tile.h"
 
 namespace ag::schedule {
 namespace {
@@ -27,7 +30,7 @@ constexpr std::string_view kName = "matmul";
 
 struct Parameters {
   int tile_m, tile_n, lanes, task_rows;
-  bool pack, unroll_epilogue;
+  bool pack, rows_outside, unroll_epilogue;
 
   explicit Parameters(const Schedule& schedule)
       : tile_m(value(schedule, "tile_m")),
@@ -35,6 +38,7 @@ struct Parameters {
         lanes(value(schedule, "lanes")),
         task_rows(value(schedule, "task_rows")),
         pack(value(schedule, "pack") != 0),
+        rows_outside(value(schedule, "rows_outside") != 0),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0) {}
 };
 
@@ -72,13 +76,14 @@ Tiles schedule_tiles(Anchor& anchor, const Parameters& p) {
   stage.split(row, tiles.m_out, m_in, p.tile_m, TailStrategy::ShiftInwards);
   std::vector<VarOrRVar> order{lane, vector, m_in, tiles.m_out};
   std::vector<Var> outer;
-  if (p.task_rows > 0 && !p.pack && p.task_rows < anchor.extent(anchor.rank - 2)) {
-    stage.split(tiles.m_out, rows, tiles.m_out, p.task_rows / p.tile_m);
-    order.push_back(rows);
+  const bool cut = p.task_rows > 0 && !p.pack && p.task_rows < anchor.extent(anchor.rank - 2);
+  if (cut) {
+    stage.split(tiles.m_out, rows, tiles.m_out, p.task_rows / p.tile_m, TailStrategy::GuardWithIf);
     outer.push_back(rows);
   }
-  order.push_back(tiles.n_out);
-  outer.push_back(tiles.n_out);
+  if (!cut || !p.rows_outside) outer.push_back(tiles.n_out);
+  if (cut && p.rows_outside) order.push_back(tiles.n_out);
+  order.insert(order.end(), outer.begin(), outer.end());
   for (int axis = anchor.rank - 3; axis >= 0; --axis) {
     order.push_back(anchor.loop(axis));
     outer.push_back(anchor.loop(axis));
@@ -99,40 +104,6 @@ Tiles schedule_tiles(Anchor& anchor, const Parameters& p) {
   return tiles;
 }
 
-void schedule_tile(Anchor& anchor, const Parameters& p, const Var& at) {
-  Func& func = anchor.contraction.func;
-  const Var column = anchor.logical(anchor.rank - 1);
-  const Var vector("vector"), lane("lane");
-  std::vector<VarOrRVar> order{lane, vector};
-  std::vector<Var> positions;
-  for (int axis = anchor.rank - 2; axis >= 0; --axis) {
-    order.push_back(anchor.logical(axis));
-    positions.push_back(anchor.logical(axis));
-  }
-  func.compute_at(anchor.stage, at).store_in(Halide::MemoryType::Stack);
-  func.split(column, vector, lane, p.lanes).reorder(order).vectorize(lane).unroll(vector);
-  order.push_back(anchor.contraction.channel);
-  Halide::Stage update = func.update();
-  update.split(column, vector, lane, p.lanes).reorder(order).vectorize(lane).unroll(vector);
-  for (const Var& position : positions) {
-    func.unroll(position);
-    update.unroll(position);
-  }
-}
-
-// Copies the panel of the right operand that the columns of `at` need, columns innermost.
-void schedule_pack(lower::Kernel& kernel, Anchor& anchor, const Parameters& p, const Var& at) {
-  const Node& node = kernel.body.node(anchor.contraction.node);
-  const Value right = node.operands[1];
-  Func panel = kernel.values[right.node][right.result].in(anchor.contraction.func);
-  const bool transposed = node.attributes.flag("transpose_b");
-  const Var column = anchor.logical(transposed ? anchor.rank - 2 : anchor.rank - 1);
-  const Var depth = anchor.logical(transposed ? anchor.rank - 1 : anchor.rank - 2);
-  const Var vector("vector"), lane("lane");
-  panel.compute_at(anchor.stage, at).reorder_storage(column, depth);
-  panel.split(column, vector, lane, p.lanes).reorder(lane, depth, vector).vectorize(lane);
-}
-
 }  // namespace
 
 void matmul(lower::Kernel& kernel, const Schedule& schedule) {
@@ -140,8 +111,11 @@ void matmul(lower::Kernel& kernel, const Schedule& schedule) {
   const Parameters parameters(schedule);
   check(kernel, anchor, parameters);
   const Tiles tiles = schedule_tiles(anchor, parameters);
-  schedule_tile(anchor, parameters, tiles.m_out);
-  if (parameters.pack) schedule_pack(kernel, anchor, parameters, tiles.n_out);
+  schedule_product_tile(anchor.contraction,
+                        {parameters.tile_m, parameters.tile_n, parameters.lanes}, anchor.stage,
+                        tiles.m_out);
+  if (parameters.pack)
+    schedule_panel(kernel, anchor.contraction, parameters.lanes, anchor.stage, tiles.n_out);
 }
 
 }  // namespace ag::schedule

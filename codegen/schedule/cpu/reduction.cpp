@@ -10,11 +10,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/loops.h"
-#include "ir/ops/view.h"
+#include "codegen/schedule/cpu/rows.h"
 
 namespace ag::schedule {
 namespace {
@@ -35,11 +34,6 @@ struct Shape2 {
   int64_t kept = 1, reduced = 1;
 };
 
-const Shape& operand_shape(const lower::Kernel& kernel, const lower::Reduction& reduction) {
-  const Node& node = kernel.body.node(reduction.nodes[0]);
-  return kernel.body.type(node.operands[0]).shape;
-}
-
 // The operand's axis that is innermost in the memory of the largest leaf of that shape, or of its
 // rank: a slice keeps its axes.
 int innermost_axis(const lower::Kernel& kernel, const Shape& shape) {
@@ -59,22 +53,6 @@ Var kept_variable(const lower::Reduction& reduction, int axis, int rank) {
   for (int reduced : reduction.axes) position -= reduced < axis;
   int kept_rank = rank - static_cast<int>(reduction.axes.size());
   return lower::logical_variables(kept_rank)[kept_rank - 1 - position];
-}
-
-// Vectorises the pure loop over `variable` of one stage of a Func.
-template <class Stage>
-Var vectorise_kept(Stage stage, const Var& variable, int lanes, int64_t extent) {
-  Var outer("outer"), lane("lane");
-  stage.split(
-      variable, outer, lane, lanes,
-      extent % lanes == 0 ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf);
-  stage.vectorize(lane);
-  return outer;
-}
-
-// (index, value) pairs: their order matters.
-bool is_arg(const lower::Reduction& reduction) {
-  return reduction.func.types().size() > 1 && reduction.func.types()[0] == Halide::Int(32);
 }
 
 // The divisor of `extent` nearest below `most`.
@@ -169,48 +147,6 @@ void schedule_columns(lower::Kernel& kernel, lower::Reduction& reduction, int ax
   if (parallel) partial.update().parallel(part);
 }
 
-// Where the steps of a row reduction are computed.
-using Place = std::function<void(Func)>;
-
-// Stores a Func of partial results with the lanes innermost, then the accumulators.
-void schedule_partial(Func& partial, const std::vector<Var>& innermost, const Place& place) {
-  std::vector<Var> storage = innermost;
-  for (const Var& variable : partial.args()) {
-    const bool inner = std::any_of(innermost.begin(), innermost.end(),
-                                   [&](const Var& v) { return v.name() == variable.name(); });
-    if (!inner) storage.push_back(variable);
-  }
-  if (storage.size() > 1) partial.reorder_storage(storage);
-  partial.vectorize(innermost[0]);
-  for (size_t i = 1; i < innermost.size(); ++i) partial.unroll(innermost[i]);
-  place(partial);
-}
-
-// A row reduction (the innermost axis vanishes): vectors along the row, several accumulators where
-// it is long, and at last one step across the lanes. A rest that fills no vector is masked.
-void schedule_row(const lower::Kernel& kernel, lower::Reduction& reduction, const Place& place) {
-  constexpr int kAccumulators = 4;
-  Func& func = reduction.func;
-  const int64_t extent = operand_shape(kernel, reduction)[reduction.axes.front()];
-  const int lanes = vector_lanes(kernel.target, func.types(), extent);
-  if (lanes < 4 || is_arg(reduction)) return;
-  const int accumulators = extent >= int64_t{2} * kAccumulators * lanes ? kAccumulators : 1;
-  RVar vectors("row_vectors"), within("row_within"), accumulator("row_accumulator"),
-      lane("row_lane");
-  Var lane_out("lane"), accumulator_out("accumulator");
-  func.update().split(reduction.variables.front(), vectors, within, lanes * accumulators);
-  func.update().split(within, accumulator, lane, lanes);
-  Func partial = func.update().rfactor({{lane, lane_out}, {accumulator, accumulator_out}});
-  schedule_partial(partial, {lane_out, accumulator_out}, place);
-  std::vector<VarOrRVar> order{lane_out, accumulator_out, vectors};
-  for (size_t i = 1; i < reduction.variables.size(); ++i) order.push_back(reduction.variables[i]);
-  partial.update().reorder(order).vectorize(lane_out).unroll(accumulator_out);
-  Func lane_results = func.update().rfactor(lane, lane_out);
-  schedule_partial(lane_results, {lane_out}, place);
-  lane_results.update().reorder(lane_out, accumulator).vectorize(lane_out).unroll(accumulator);
-  if (func.types().size() == 1) func.update().atomic().vectorize(lane);
-}
-
 // Whether the reduction's result has one element per row of the kernel's results.
 bool is_per_row(const lower::Kernel& kernel, const lower::Reduction& reduction) {
   const TensorType& kept = kernel.body.node(reduction.nodes[0]).types[0];
@@ -219,39 +155,6 @@ bool is_per_row(const lower::Kernel& kernel, const lower::Reduction& reduction) 
   if (!result.layout.is_row_major() || result.rank() != rows + 1 || kernel.results.size() != 1)
     return false;
   return std::equal(kept.shape.begin(), kept.shape.end(), result.shape.begin());
-}
-
-// Values of the body that are computed once a row.
-struct RowValues {
-  std::vector<int> of_elements;  // reduced and used again, as softmax's exponentials are
-  std::vector<int> of_rows;      // one per row
-};
-
-RowValues find_row_values(const lower::Kernel& kernel) {
-  const Graph& body = kernel.body;
-  const Shape& shape = kernel.result_type(0).shape;
-  std::vector<int> uses(body.size(), 0);
-  std::vector<bool> reduced(body.size(), false), repeated(body.size(), false);
-  for (int i = 0; i < body.size(); ++i) {
-    for (Value operand : body.node(i).operands) {
-      ++uses[operand.node];
-      if (body.node(i).is(ops::broadcast)) repeated[operand.node] = true;
-    }
-  }
-  for (const lower::Reduction& item : kernel.reductions) {
-    for (int node : item.nodes) reduced[body.node(node).operands[0].node] = true;
-  }
-  RowValues values;
-  for (int i = 0; i < body.size(); ++i) {
-    const TensorType& type = body.node(i).types[0];
-    if (!body.node(i).op->pointwise) continue;
-    if (type.shape == shape && reduced[i] && uses[i] > 1) {
-      values.of_elements.push_back(i);
-    } else if (repeated[i] && type.count() * shape.back() == element_count(shape)) {
-      values.of_rows.push_back(i);
-    }
-  }
-  return values;
 }
 
 // Rows whose steps are computed together, so that one waits for its sums while the next is read: as
@@ -267,17 +170,6 @@ void group_rows(const lower::Kernel& kernel, RowLoop& row) {
   row.loop = group;
 }
 
-void schedule_row_values(lower::Kernel& kernel, const RowValues& values, const RowLoop& row) {
-  for (int i : values.of_rows) kernel.values[i][0].compute_at(row.stage, row.loop);
-  for (int i : values.of_elements) {
-    const int64_t width = kernel.result_type(0).shape.back();
-    Func value = kernel.values[i][0];
-    value.compute_at(row.stage, row.loop);
-    vectorise_kept(value, value.args()[0], vector_lanes(kernel.target, value.types(), width),
-                   width);
-  }
-}
-
 }  // namespace
 
 void reduction(lower::Kernel& kernel, const Schedule& schedule) {
@@ -288,7 +180,8 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
   const bool any_per_row =
       row.defined && std::any_of(kernel.reductions.begin(), kernel.reductions.end(),
                                  [&](const auto& item) { return is_per_row(kernel, item); });
-  const RowValues values = any_per_row ? find_row_values(kernel) : RowValues();
+  const RowValues values =
+      any_per_row ? find_row_values(kernel, kernel.result_type(0).shape) : RowValues();
   if (!values.of_elements.empty()) group_rows(kernel, row);
   for (lower::Reduction& item : kernel.reductions) {
     const Shape& shape = operand_shape(kernel, item);
@@ -297,7 +190,7 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
     bool standard =
         kernel.body.node(item.nodes[0]).operands.size() == 1;  // a reduction, not a contraction
     if (row.defined && is_per_row(kernel, item)) {
-      const Place per_row = [&](Func func) { func.compute_at(row.stage, row.loop); };
+      const RowPlace per_row = [&](Func func) { func.compute_at(row.stage, row.loop); };
       per_row(item.func);
       if (standard) schedule_row(kernel, item, per_row);
     } else if (standard && !vanishes && !shape.empty()) {
@@ -307,7 +200,7 @@ void reduction(lower::Kernel& kernel, const Schedule& schedule) {
       if (standard) schedule_row(kernel, item, [](Func func) { func.compute_root(); });
     }
   }
-  schedule_row_values(kernel, values, row);
+  schedule_row_values(kernel, values, [&](Func func) { func.compute_at(row.stage, row.loop); });
 }
 
 }  // namespace ag::schedule

@@ -102,6 +102,12 @@ std::vector<Schedule> cuda_candidates(const KernelView& kernel) {
   return {choose_cuda_reduction(kernel)};
 }
 
+bool has_cuda_schedule(std::string_view kernel_class) {
+  return std::any_of(std::begin(kChoices), std::end(kChoices), [&](const Choice& choice) {
+    return choice.kernel_class == kernel_class;
+  });
+}
+
 Schedule choose_cuda_schedule(const KernelView& kernel) { return cuda_candidates(kernel)[0]; }
 
 }  // namespace ag

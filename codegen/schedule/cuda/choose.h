@@ -6,6 +6,8 @@
 namespace ag {
 
 Schedule choose_cuda_schedule(const KernelView& kernel);
+// Whether a class has a row in the table.
+bool has_cuda_schedule(std::string_view kernel_class);
 // Every schedule that suits the kernel, the choice first.
 std::vector<Schedule> cuda_candidates(const KernelView& kernel);
 
