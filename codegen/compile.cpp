@@ -9,6 +9,7 @@
 #include "codegen/plan/device_copies.h"
 #include "codegen/schedule/algorithm_model.h"
 #include "codegen/schedule/layout_model.h"
+#include "codegen/schedule/sum_model.h"
 #include "ir/ops/kernel.h"
 #include "passes/fuse.h"
 #include "passes/storage.h"
@@ -77,24 +78,23 @@ Graph run_choose_algorithms(const Graph& graph, const PassOptions& options) {
   return target.is_cuda() ? graph : choose_algorithms(graph, CpuAlgorithmModel(target));
 }
 
+Graph run_join_sums(const Graph& graph, const PassOptions& options) {
+  return join_sums(graph, *sum_model_of(find_target(options.text("target", "host"))));
+}
+
 Graph run_share_storage(const Graph& graph, const PassOptions&) { return share_storage(graph); }
 
 constexpr Pass kTargetPasses[] = {
     {"choose_algorithms", "compute 3x3 convolutions of inference by Winograd where it is faster",
      run_choose_algorithms, kTargetParameters},
+    {"join_sums", "sum an image where it is stored", run_join_sums, kTargetParameters},
     {"layout", "store each value between kernels as its schedules like it", run_layout,
      kTargetParameters},
     {"share_storage", "concats and slices of channels as views of one buffer", run_share_storage}};
 
-constexpr std::string_view kOptionalPasses[] = {"fold_batch_norm",
-                                                "fast_variance",
-                                                "join_convolutions",
-                                                "split_taps",
-                                                "cse",
-                                                "choose_algorithms",
-                                                "fuse",
-                                                "layout",
-                                                "share_storage"};
+constexpr std::string_view kOptionalPasses[] = {
+    "fold_batch_norm",   "fast_variance", "join_convolutions", "split_taps", "scale_weights", "cse",
+    "choose_algorithms", "fuse",          "join_sums",         "layout",     "share_storage"};
 
 bool runs(std::string_view pass, const LoweringOptions& options) {
   return std::find(options.without.begin(), options.without.end(), pass) == options.without.end();
@@ -160,6 +160,7 @@ Graph lower_to_kernels(const Graph& graph, const Target& target, const LoweringO
                            parse_pipeline("cse,dce"));
   }
   kernels = fuse(kernels, {.joins = runs("fuse", options)});
+  if (runs("join_sums", options)) kernels = join_sums(kernels, *sum_model_of(target));
   const std::unique_ptr<LayoutModel> schedules = layout_model_of(target);
   const RowMajorModel row_major(*schedules);
   const LayoutModel* layouts = &row_major;
