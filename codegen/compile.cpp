@@ -10,6 +10,7 @@
 #include "codegen/schedule/algorithm_model.h"
 #include "codegen/schedule/attention_model.h"
 #include "codegen/schedule/layout_model.h"
+#include "codegen/schedule/sum_model.h"
 #include "ir/ops/kernel.h"
 #include "passes/fuse.h"
 #include "passes/fuse_attention.h"
@@ -79,6 +80,10 @@ Graph run_choose_algorithms(const Graph& graph, const PassOptions& options) {
   return target.is_cuda() ? graph : choose_algorithms(graph, CpuAlgorithmModel(target));
 }
 
+Graph run_join_sums(const Graph& graph, const PassOptions& options) {
+  return join_sums(graph, *sum_model_of(find_target(options.text("target", "host"))));
+}
+
 Graph run_fuse_attention(const Graph& graph, const PassOptions& options) {
   return fuse_attention(graph, *attention_model_of(find_target(options.text("target", "host"))));
 }
@@ -88,6 +93,7 @@ Graph run_share_storage(const Graph& graph, const PassOptions&) { return share_s
 constexpr Pass kTargetPasses[] = {
     {"choose_algorithms", "compute 3x3 convolutions of inference by Winograd where it is faster",
      run_choose_algorithms, kTargetParameters},
+    {"join_sums", "sum an image where it is stored", run_join_sums, kTargetParameters},
     {"fuse_attention", "compute attention in one kernel, which stores no scores",
      run_fuse_attention, kTargetParameters},
     {"layout", "store each value between kernels as its schedules like it", run_layout,
@@ -95,8 +101,10 @@ constexpr Pass kTargetPasses[] = {
     {"share_storage", "concats and slices of channels as views of one buffer", run_share_storage}};
 
 constexpr std::string_view kOptionalPasses[] = {
-    "fold_batch_norm",   "fast_variance", "join_convolutions", "split_taps", "cse",
-    "choose_algorithms", "fuse",          "fuse_attention",    "layout",     "share_storage"};
+    "fold_batch_norm",   "fast_variance", "join_convolutions",
+    "split_taps",        "scale_weights", "cse",
+    "choose_algorithms", "fuse",          "join_sums",
+    "fuse_attention",    "layout",        "share_storage"};
 
 bool runs(std::string_view pass, const LoweringOptions& options) {
   return std::find(options.without.begin(), options.without.end(), pass) == options.without.end();
@@ -162,6 +170,7 @@ Graph lower_to_kernels(const Graph& graph, const Target& target, const LoweringO
                            parse_pipeline("cse,dce"));
   }
   kernels = fuse(kernels, {.joins = runs("fuse", options)});
+  if (runs("join_sums", options)) kernels = join_sums(kernels, *sum_model_of(target));
   if (runs("fuse_attention", options))
     kernels = fuse_attention(kernels, *attention_model_of(target));
   const std::unique_ptr<LayoutModel> schedules = layout_model_of(target);

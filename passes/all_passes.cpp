@@ -50,6 +50,8 @@ constexpr Pass kPasses[] = {
     {"join_convolutions", "make a sum of convolutions one convolution of more channels",
      run<join_convolutions>},
     {"split_taps", "sum the taps of convolutions that mostly meet padding", run<split_taps>},
+    {"scale_weights", "scale weights of 1x1 convolutions in the place of channels",
+     run<scale_weights>},
     {"expand", "write composites out in primitives", run_expand, kExpandParameters},
     {"fuse", "group primitives into kernels", run_fuse, kFuseParameters},
 };

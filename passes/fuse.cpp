@@ -18,9 +18,11 @@
 //   - a reduction joins the root that has one more axis (softmax rows, the two of a layer norm)
 //   where
 //     no view moves rows in between, or reduces the same operand;
+//   - a sum over positions joins a reshape behind it that makes it an image of one position;
 //   - elementwise ops and views join their users; with several users they are recomputed when that
 //     moves fewer bytes than storing them; but what completes an anchor is stored in its place;
-//   - a transpose of what parameters alone give is stored: it is computed once;
+//   - what parameters alone give is stored where it is a transpose, or elementwise with a parameter
+//     of its size: it is computed once;
 //   - values that a broadcast repeats are stored unless they are trivial.
 // Layouts and buffers are left to passes/layout and codegen/plan.
 

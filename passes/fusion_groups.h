@@ -36,6 +36,9 @@ struct FusionGroups {
   std::vector<std::set<int>> roots;
   // Per root: the anchor or first reduction of its kernel, -1 for none. Else unused.
   std::vector<int> anchor;
+  // Per node: whether it comes from parameters alone that the graph does not update: computed once,
+  // not once a run.
+  std::vector<bool> is_constant;
   // Roots that are computed by one kernel, in order.
   std::vector<std::vector<int>> kernels;
 

@@ -84,6 +84,8 @@ class Merger {
   bool can_merge(size_t earlier, size_t later) const {
     const auto &a = groups_.kernels[earlier], &b = groups_.kernels[later];
     if (a.empty() || b.empty() || a.size() + b.size() > kMostResults) return false;
+    if (groups_.is_constant[a[0]] != groups_.is_constant[b[0]])
+      return false;  // one is computed once
     Domain da = domain(earlier), db = domain(later);
     if (!(da == db) || da.kind == "alone" || da.kind == "rows") return false;
     bool feeds =

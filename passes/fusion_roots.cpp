@@ -131,7 +131,7 @@ class RootChooser {
 
   // Values of parameters that this graph does not update: computed once, not once a run.
   void find_constants() {
-    is_constant_.assign(graph_.size(), false);
+    groups_.is_constant.assign(graph_.size(), false);
     std::set<std::string_view> updated;
     for (const Output& output : graph_.outputs()) {
       if (output.updates) updated.insert(output.name);
@@ -139,16 +139,16 @@ class RootChooser {
     for (int i = 0; i < graph_.size(); ++i) {
       const Node& node = graph_.node(i);
       if (node.is(ops::parameter)) {
-        is_constant_[i] = !updated.contains(graph_.leaf_name({i, 0}));
+        groups_.is_constant[i] = !updated.contains(graph_.leaf_name({i, 0}));
         continue;
       }
       bool any = false;
       const bool all = std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
-        any = any || is_constant_[operand.node];
-        return is_constant_[operand.node] ||
+        any = any || groups_.is_constant[operand.node];
+        return groups_.is_constant[operand.node] ||
                fusion_role(graph_.node(operand)) == FusionRole::generator;
       });
-      is_constant_[i] = any && all;
+      groups_.is_constant[i] = any && all;
     }
   }
 
@@ -160,7 +160,7 @@ class RootChooser {
     for (int user : uses_[i]) users.insert(groups_.roots[user].begin(), groups_.roots[user].end());
     bool stored = is_output_[i] || node.types.size() > 1 || wanted_in_memory(i) || users.empty() ||
                   is_stored_concat(graph_, i) || rows_.ends_rows(i) || stands_alone(role) ||
-                  (is_constant_[i] && node.is(ops::transpose));
+                  is_prepared(i);
     if (!stored && role != FusionRole::generator) {
       stored = users.size() > 1 ? !worth_recomputing(i, users) : !joins(i, *users.begin(), role);
     }
@@ -179,6 +179,17 @@ class RootChooser {
     }
     groups_.roots[i] = {i};
     if (role == FusionRole::anchor || role == FusionRole::reduction) groups_.anchor[i] = i;
+  }
+
+  // Whether a value of parameters alone is computed once, not in each run of its users: a
+  // transpose, or what is elementwise with parameters of its own size.
+  bool is_prepared(int i) const {
+    const Node& node = graph_.node(i);
+    if (!groups_.is_constant[i] || node.is(ops::transpose)) return groups_.is_constant[i];
+    const bool runs = std::any_of(uses_[i].begin(), uses_[i].end(), [&](int user) {
+      return is_live(user) && !groups_.is_constant[user];
+    });
+    return runs && node.op->pointwise && !closures_[i].reads.empty();
   }
 
   // Whether every op of this role is a kernel of its own.
@@ -225,16 +236,23 @@ class RootChooser {
   // Whether elementwise ops of one shape lead from an anchor to this value and to nothing else: the
   // anchor's kernel stores it in the place of the anchor's own result.
   bool completes_anchor(int i) const {
-    const Node& node = graph_.node(i);
-    if (!node.op->pointwise) return false;
-    return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
-      const Node& source = graph_.node(operand);
-      const std::vector<int>& uses = uses_[operand.node];
-      const bool only_here =
-          std::all_of(uses.begin(), uses.end(), [&](int use) { return use == i; });
-      if (source.types[0].shape != node.types[0].shape || !only_here) return false;
-      return fusion_role(source) == FusionRole::anchor || completes_anchor(operand.node);
-    });
+    const Shape& shape = graph_.node(i).types[0].shape;
+    if (!graph_.node(i).op->pointwise) return false;
+    std::set<int> leading{i}, work{i};  // from the last on: all users of a node come before it
+    while (!work.empty()) {
+      const int last = *work.rbegin();
+      work.erase(last);
+      for (Value operand : graph_.node(last).operands) {
+        const Node& source = graph_.node(operand);
+        const std::vector<int>& uses = uses_[operand.node];
+        const bool only_here =
+            std::all_of(uses.begin(), uses.end(), [&](int use) { return leading.contains(use); });
+        if (source.types[0].shape != shape || !only_here) continue;
+        if (fusion_role(source) == FusionRole::anchor) return true;
+        if (source.op->pointwise && leading.insert(operand.node).second) work.insert(operand.node);
+      }
+    }
+    return false;
   }
 
   bool joins(int i, int root, FusionRole role) const {
@@ -299,13 +317,25 @@ class RootChooser {
       return false;
     }
     return (rows_.folds_rows(node, root) && rows_.stays_in_rows(i, root)) ||
-           (other < 0 && flows_unchanged(i, root));
+           (other < 0 && (flows_unchanged(i, root) || flows_to_pixel(i, root)));
+  }
+
+  // Whether a sum over positions is made an image of one position last (a mean that a convolution
+  // reads).
+  bool flows_to_pixel(int i, int root) const {
+    const Node& last = graph_.node(root);
+    if (!last.is(ops::reshape)) return false;
+    const Shape &from = graph_.type(last.operands[0]).shape, &to = last.types[0].shape;
+    const bool pixel =
+        to.size() > from.size() + 1 && std::equal(from.begin(), from.end(), to.begin());
+    return pixel && graph_.node(i).types[0].shape == from &&
+           (last.operands[0].node == i || flows_unchanged(i, last.operands[0].node));
   }
 
   const Graph& graph_;
   const FuseOptions options_;
   std::vector<std::vector<int>> uses_;
-  std::vector<bool> is_output_, is_constant_;
+  std::vector<bool> is_output_;
   std::vector<Closure> closures_;
   FusionGroups groups_;
   RowFlow rows_{graph_, uses_, groups_};

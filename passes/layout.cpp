@@ -18,6 +18,7 @@
 #include "ir/ops/view.h"
 #include "passes/copy.h"
 #include "passes/halo.h"
+#include "passes/prepared.h"
 
 namespace ag {
 namespace {
@@ -47,6 +48,7 @@ class LayoutChooser {
     return found == chosen_.end() ? Layout() : found->second;
   }
   const LayoutDemands& demands(int node) const { return demands_[node]; }
+  bool follows(int node) const { return model_.follows(kernel_class(node)); }
 
  private:
   const Graph& body(int i) const { return graph_.node(i).attributes.graph("body"); }
@@ -126,7 +128,7 @@ class LayoutChooser {
 class LayoutRewriter {
  public:
   LayoutRewriter(const Graph& graph, const LayoutChooser& chooser)
-      : copy_(graph), chooser_(chooser) {}
+      : copy_(graph), chooser_(chooser), prepared_(prepared_nodes(graph)) {}
 
   Graph run() {
     const Graph& graph = copy_.from();
@@ -153,6 +155,7 @@ class LayoutRewriter {
       Value operand = copy_[node.operands[o]];
       Layout stored = copy_.graph().type(operand).layout;
       Layout demanded = o < wanted.size() && wanted[o] ? *wanted[o] : stored;
+      if (reads_prepared(i, o)) demanded = chooser_.layout({i, 0});
       bool copies = stored != demanded || lacks_halo(node, o);
       operands.push_back(copies ? converted(operand, demanded, node.location) : operand);
     }
@@ -164,6 +167,16 @@ class LayoutRewriter {
     attributes.set("layouts", layouts_text(results));
     copy_.map_node(i, copy_.graph().append(ops::kernel, std::move(operands), std::move(attributes),
                                            node.location));
+  }
+
+  // Whether a kernel that runs each time reads a leaf that never changes, element by element: it is
+  // converted once to the layout of the result.
+  bool reads_prepared(int i, size_t operand) const {
+    const Node& node = copy_.from().node(i);
+    const Value value = node.operands[operand];
+    return copy_.from().node(value).op->kind == OpKind::leaf && prepared_[value.node] &&
+           !prepared_[i] && chooser_.follows(i) &&
+           copy_.from().type(value).shape == node.types[0].shape;
   }
 
   // Only kernel results can have zeros around them: a leaf whose reader wants some is copied.
@@ -190,6 +203,7 @@ class LayoutRewriter {
 
   GraphCopy copy_;
   const LayoutChooser& chooser_;
+  std::vector<bool> prepared_;
   std::vector<Conversion> conversions_;
 };
 

@@ -27,9 +27,10 @@ class LayoutModel {
 
 // Gives each kernel result one layout. Demands of the producer come first, then those of consumers;
 // kernels without demands follow their neighbours, so that a layout spreads through elementwise
-// kernels, forward and backward. Leaves and graph outputs are row-major; a to_layout kernel is
-// inserted where a leaf, or a value stored otherwise, meets a demand, and behind a kernel that
-// stores an output in its own way.
+// kernels, forward and backward. Leaves and graph outputs are row-major; a leaf that never changes
+// is converted once for a kernel that stores something of its shape otherwise in each run; a
+// to_layout kernel is inserted where a leaf, or a value stored otherwise, meets a demand, and
+// behind a kernel that stores an output in its own way.
 //
 //   %1: f32[8,64,56,56] = kernel(%x, %w, class="conv", …)
 //   %2: f32[8,64,56,56] = kernel(%1, class="pointwise", …)

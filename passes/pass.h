@@ -52,7 +52,7 @@ std::span<const Pass> all_passes();
 // What the compiler runs before layouts are chosen; "default" in a pipeline text stands for it.
 inline constexpr std::string_view kDefaultPipeline =
     "simplify,fold_batch_norm,fast_variance,expand,strip_stop_gradient,join_convolutions,simplify,"
-    "split_taps,cse,dce,fuse";
+    "split_taps,scale_weights,cse,dce,fuse";
 
 struct PassCall {
   const Pass* pass = nullptr;

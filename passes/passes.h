@@ -14,6 +14,7 @@ Graph fold_batch_norm(const Graph& graph);
 Graph fast_variance(const Graph& graph);
 Graph join_convolutions(const Graph& graph);
 Graph split_taps(const Graph& graph);
+Graph scale_weights(const Graph& graph);
 Graph dce(const Graph& graph);
 Graph cse(const Graph& graph);
 

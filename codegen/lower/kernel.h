@@ -120,6 +120,11 @@ struct Kernel {
   // PrefetchWeights).
   std::string prefetched;
   int prefetch_vectors = 0;
+  // Set by a schedule: Funcs whose parallel loops are made one (see JoinTasks).
+  struct JoinedTasks {
+    std::string first, second;
+  };
+  std::optional<JoinedTasks> joined_tasks;
 
   Target target;
 

@@ -142,16 +142,16 @@ Expr stored_value(const Kernel& kernel, size_t i, std::span<const Expr> physical
   return as_stored(kernel.target, type.dtype, result);
 }
 
-void lower_results(Kernel& kernel) {
-  for (size_t i = 0; i < kernel.result_forms.size(); ++i) {
-    int rank = static_cast<int>(kernel.physical_extents(i).size());
-    std::vector<Halide::Var> variables;
-    for (int d = 0; d < rank; ++d) variables.push_back(Kernel::physical(d));
-    Coordinates at(variables.begin(), variables.end());
-    Func result("out" + std::to_string(i));
-    result(variables) = stored_value(kernel, i, at);
-    kernel.results.push_back(result);
-  }
+// Result i as a Func in physical coordinates; its value has been lowered.
+Func lower_result(Kernel& kernel, size_t i) {
+  if (kernel.results[i].defined()) return kernel.results[i];
+  int rank = static_cast<int>(kernel.physical_extents(i).size());
+  std::vector<Halide::Var> variables;
+  for (int d = 0; d < rank; ++d) variables.push_back(Kernel::physical(d));
+  Coordinates at(variables.begin(), variables.end());
+  Func result("out" + std::to_string(i));
+  result(variables) = stored_value(kernel, i, at);
+  return kernel.results[i] = result;
 }
 
 }  // namespace
@@ -174,9 +174,26 @@ Kernel lower(const KernelRequest& request) {
   }
   bool clamp = has_padded_result(kernel);
   for (size_t i = 0; i < leaves.size(); ++i) lower_leaf(kernel, leaves[i], i, clamp);
+  kernel.results.resize(request.results.size());
   lower_body(kernel);
-  lower_results(kernel);
+  for (size_t i = 0; i < kernel.results.size(); ++i) lower_result(kernel, i);
   return kernel;
+}
+
+Func stored_operand(Kernel& kernel, Value value) {
+  const auto& outputs = kernel.body.outputs();
+  const auto output = std::find_if(outputs.begin(), outputs.end(),
+                                   [&](const Output& o) { return o.value == value; });
+  if (kernel.contractions.empty() || output == outputs.end())
+    return kernel.values[value.node][value.result];
+  const auto i = static_cast<size_t>(output - outputs.begin());
+  const TensorType& type = kernel.result_type(i);
+  const std::vector<Halide::Var> variables = logical_variables(type.rank());
+  const Coordinates at(variables.rbegin(), variables.rend());
+  Func stored("stored_" + std::to_string(i));
+  const Func result = lower_result(kernel, i);
+  stored(variables) = as_computed(kernel.target, type.dtype, result(physical_position(type, at)));
+  return stored;
 }
 
 Expr LowerContext::operand(size_t i, const Coordinates& at) const {

@@ -66,6 +66,10 @@ Contraction start_contraction(const LowerContext& c, int64_t channels, const Sha
 // and the logical variables of the result.
 void finish_contraction(LowerContext& c, Contraction contraction, const Halide::Expr& product);
 
+// What a sum reads of a value of the body: where a contraction's kernel stores the value, what it
+// has stored, so that the contraction is computed once.
+Halide::Func stored_operand(Kernel& kernel, Value value);
+
 // Lowers reduce_sum nodes over one domain as one tuple-valued reduction.
 void lower_reductions(Kernel& kernel, std::span<const int> nodes);
 

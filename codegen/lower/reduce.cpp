@@ -151,7 +151,7 @@ void lower_reductions(Kernel& kernel, std::span<const int> nodes) {
   for (int node : nodes) {
     Value operand = kernel.body.node(node).operands[0];
     Coordinates reversed(domain.position.rbegin(), domain.position.rend());
-    Expr term = kernel.values[operand.node][operand.result](reversed);
+    Expr term = stored_operand(kernel, operand)(reversed);
     terms.push_back(term);
     zeros.push_back(Halide::cast(term.type(), 0));
   }

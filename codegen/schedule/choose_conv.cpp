@@ -17,9 +17,17 @@ constexpr int64_t kPartialBytes = 2 * kCaches.second;
 constexpr int64_t kMostTasks = 8;
 constexpr int64_t kTaskPositions = 512;
 
+// Whether a result has one element for each image and channel.
+bool sums_to(const ConvView& conv, const BufferForm& form) {
+  const Shape& shape = conv.result();
+  return conv.rank() == 4 && form.type.shape != shape && form.type.count() == shape[0] * shape[1];
+}
+
 // Results stored with one block of output channels innermost, at the convolution's own positions.
 bool fits_direct(const ConvView& conv) {
   for (const BufferForm& form : conv.kernel.results) {
+    const bool first = &form == &conv.kernel.results[0];
+    if (!first && sums_to(conv, form)) continue;
     if (form.type.shape != conv.result()) return false;
     std::vector<LayoutDim> dims = form.type.layout.dims(conv.rank());
     if (dims.back().block <= 1 || dims.back().axis != conv.spec.dims.out_channel) return false;

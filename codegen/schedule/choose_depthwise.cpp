@@ -106,7 +106,7 @@ class DepthwiseChooser {
     const int64_t blocks = conv_.node.types[0].count() / (width_ * height_ * channels) *
                            ((channels + block - 1) / block);
     const int64_t tiles = (height_ + rows_of_tile - 1) / rows_of_tile;
-    return units_per_task(blocks, tiles, conv_.flops(), conv_.copies_input()) * rows_of_tile;
+    return units_per_task(blocks, tiles, conv_.flops(), conv_.wants_even_tasks()) * rows_of_tile;
   }
 
   const ConvView& conv_;

@@ -201,7 +201,7 @@ class DirectChooser {
     const int64_t rows = tile.y * phase, tiles = (height_ + rows - 1) / rows;
     if (height_ % tile.y != 0) return tiles * rows;  // two tiles of unequal rows
     const int64_t panels = images_ * conv_.spec.groups * blocks_ / tile.k;
-    return units_per_task(panels, tiles, conv_.flops(), conv_.copies_input()) * rows;
+    return units_per_task(panels, tiles, conv_.flops(), conv_.wants_even_tasks()) * rows;
   }
 
   const ConvView& conv_;

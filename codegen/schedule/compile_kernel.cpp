@@ -5,11 +5,13 @@
 
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "codegen/nvptx/compile.h"
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/half_vectors.h"
+#include "codegen/schedule/cpu/join_tasks.h"
 #include "codegen/schedule/cpu/lane_loads.h"
 #include "codegen/schedule/cpu/prefetch_weights.h"
 #include "codegen/schedule/cuda/device_functions.h"
@@ -80,6 +82,11 @@ KernelResult compile(const KernelRequest& request) {
   if (kernel.halves_padded_vectors) pipeline.add_custom_lowering_pass(&half_vectors, nullptr);
   PrefetchWeights prefetch(kernel.prefetched, kernel.prefetch_vectors);
   if (kernel.prefetch_vectors > 0) pipeline.add_custom_lowering_pass(&prefetch, nullptr);
+  std::optional<JoinTasks> join_tasks;
+  if (kernel.joined_tasks) {
+    join_tasks.emplace(kernel.joined_tasks->first, kernel.joined_tasks->second);
+    pipeline.add_custom_lowering_pass(&*join_tasks, nullptr);
+  }
   NestText nest;
   DeviceFunctions device_functions;
   const bool device = kernel.target.is_cuda();

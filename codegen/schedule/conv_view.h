@@ -34,6 +34,13 @@ struct ConvView {
     const int64_t lanes = kernel.target.lanes(static_cast<int>(size_of(node.types[0].dtype)));
     return (block + lanes - 1) / lanes;
   }
+  // Whether the kernel also sums its result over positions.
+  bool sums_result() const {
+    return std::any_of(kernel.results.begin(), kernel.results.end(),
+                       [&](const BufferForm& form) { return form.type.shape != result(); });
+  }
+  // Whether the rows of a task must divide the image's.
+  bool wants_even_tasks() const { return copies_input() || sums_result(); }
   double flops() const { return static_cast<double>(node.op->flops(node, operand_types())); }
   std::vector<TensorType> operand_types() const { return kernel.body.operand_types(node); }
 };

@@ -89,6 +89,15 @@ void demand_of_prologue(const Graph& body, const Node& conv, const Layout& activ
   }
 }
 
+// What has the convolution's shape is stored like it; sums beside it are stored anyhow.
+void demand_of_results(const Graph& body, const Node& conv, const Layout& activation,
+                       LayoutDemands& demands) {
+  for (size_t i = 0; i < demands.results.size(); ++i) {
+    if (body.type(body.outputs()[i].value).shape == conv.types[0].shape)
+      demands.results[i] = activation;
+  }
+}
+
 // The right operand of a product of many rows in panels of columns (MatmulView::wants_panels).
 LayoutDemands matmul_demands(const Graph& body, const Target& target) {
   LayoutDemands demands;
@@ -142,7 +151,7 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
                         spec.dims.rhs_output);
     }
     if (lhs_leaf >= 0) demands.operands[lhs_leaf] = blocked(rank, {{1, block}});
-    for (auto& result : demands.results) result = blocked(rank, {{1, block}});
+    demand_of_results(body, *conv, blocked(rank, {{1, block}}), demands);
     return demands;
   }
   if (lhs_leaf >= 0) demands.operands[lhs_leaf] = activation(lhs);
@@ -155,7 +164,7 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
           blocked(rank, {{spec.dims.rhs_input, input_block}, {spec.dims.rhs_output, output_block}},
                   spec.dims.rhs_output);
     }
-    for (auto& result : demands.results) result = activation(conv->types[0].shape);
+    demand_of_results(body, *conv, activation(conv->types[0].shape), demands);
   } else if (rhs_leaf >= 0) {
     demands.operands[rhs_leaf] = activation(rhs);
   }

@@ -8,6 +8,7 @@
 #include "codegen/compile.h"
 #include "codegen/link/loaded_program.h"
 #include "codegen/schedule/layout_model.h"
+#include "codegen/schedule/sum_model.h"
 #include "frontend/weights/safetensors.h"
 #include "ir/file.h"
 #include "ir/ops/kernel.h"
@@ -114,7 +115,8 @@ Graph lowered(const Graph& graph, const Combination& combination, unsigned seed)
     primitives = run_pipeline(choose_algorithms(primitives, Everywhere(combination.winograd_tile)),
                               parse_pipeline("cse,dce"));
   }
-  const Graph kernels = combination.fused ? fuse(primitives) : kernels_apart(primitives);
+  Graph kernels = combination.fused ? fuse(primitives) : kernels_apart(primitives);
+  if (combination.fused) kernels = join_sums(kernels, CpuSumModel(host_target(), 0));
   return share_storage(laid_out(kernels, combination, seed));
 }
 

@@ -39,6 +39,7 @@ const char* const kPipelines[] = {
     "fast_variance,expand,simplify,cse",
     "join_convolutions",
     "split_taps",
+    "scale_weights",
     "simplify,cse,dce,fold_batch_norm,expand,strip_stop_gradient,simplify,cse,dce",
     "default",
     "expand,fuse",

@@ -69,7 +69,7 @@ Halide::Var Anchor::logical(int axis) const {
   return lower::logical_variables(rank)[rank - 1 - axis];
 }
 
-Anchor find_anchor(lower::Kernel& kernel, std::string_view template_name) {
+Anchor find_anchor(lower::Kernel& kernel, std::string_view template_name, bool takes_sums) {
   if (kernel.contractions.size() != 1) {
     refuse(template_name,
            fmt::format("wants one contraction, but the kernel has {}", kernel.contractions.size()));
@@ -83,7 +83,9 @@ Anchor find_anchor(lower::Kernel& kernel, std::string_view template_name) {
                        to_string(shape), to_string(result)));
   }
   join_results(kernel);
-  if (kernel.stages.size() != 1) refuse(template_name, "wants results with equal extents");
+  const bool sums = !kernel.reductions.empty();
+  if (sums && !takes_sums) refuse(template_name, "computes no sums beside the contraction");
+  if (!sums && kernel.stages.size() != 1) refuse(template_name, "wants results with equal extents");
 
   const int rank = result.rank();
   Anchor anchor{contraction, kernel.stages[0], rank, 0, 0, channel_block(kernel, contraction), {},

@@ -29,8 +29,9 @@ struct Anchor {
 
 // Joins the results and bounds their loops. Throws CompileError where the kernel has not the form
 // the templates of contractions ask for: one contraction, results that share its positions, stored
-// with one vector block innermost.
-Anchor find_anchor(lower::Kernel& kernel, std::string_view template_name);
+// with one vector block innermost. A template that `takes_sums` may find stages of sums of the
+// result behind the first.
+Anchor find_anchor(lower::Kernel& kernel, std::string_view template_name, bool takes_sums = false);
 
 // The buffer of operand i of the contraction; null when the body computes it.
 const BufferForm* operand_form(const lower::Kernel& kernel, const lower::Contraction& contraction,

@@ -30,6 +30,7 @@
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
+#include "codegen/schedule/cpu/position_sums.h"
 #include "ir/ops/conv.h"
 
 namespace ag::schedule {
@@ -311,7 +312,7 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
 }  // namespace
 
 void conv_direct(lower::Kernel& kernel, const Schedule& schedule) {
-  Anchor anchor = find_anchor(kernel, kName);
+  Anchor anchor = find_anchor(kernel, kName, true);
   const Parameters parameters(schedule);
   kernel.reads_whole_vectors = parameters.unroll_channels;
   constexpr int kHalvesPay = 64;  // bytes: shorter vectors start no less often than their halves
@@ -324,6 +325,7 @@ void conv_direct(lower::Kernel& kernel, const Schedule& schedule) {
   const TileLoops loops = schedule_tiles(anchor, parameters);
   RegisterTile(anchor, parameters).schedule(loops);
   schedule_padded(kernel, anchor.contraction, anchor.stage, loops.task);
+  schedule_position_sums(kernel, anchor, parameters.tile_k, parameters.task_rows);
 }
 
 }  // namespace ag::schedule
