@@ -102,8 +102,10 @@ DeviceKernel::DeviceKernel(DeviceModule& module, const std::string& name,
   };
   note("kernel", 1);
   note("maxntidx", threads);
-  // A block may use all registers there are: ptxas spills where it hopes to fit more blocks.
-  note("minctasm", 1);
+  // A block may use all registers there are: ptxas spills where it hopes to fit more blocks. But
+  // many operands it then loads ahead until there are too many.
+  constexpr size_t kFewParameters = 16;
+  if (exclusive.size() <= kFewParameters) note("minctasm", 1);
   at.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function_));
   llvm::FastMathFlags contracts;
   contracts.setAllowContract();
