@@ -4,9 +4,9 @@
 //
 // EXTENT, where given, is that of the input's spatial axes in the place of the zoo's.
 // Each line "run" answers with the milliseconds of one run, each line "peak" with the most GFLOP/s
-// of this machine's FMA loop on one thread so far, each line "kernels" with a line for every step
-// of a run (the fastest of five): milliseconds, GFLOP/s, what it computes, layer, schedule. The
-// first line printed describes the program as JSON.
+// of this machine's FMA loop on THREADS threads so far, each line "kernels" with a line for every
+// step of a run (the fastest of five): milliseconds, GFLOP/s, what it computes, layer, schedule.
+// The first line printed describes the program as JSON.
 
 #include <fmt/format.h>
 
@@ -66,7 +66,7 @@ int serve(const std::string& mode, const std::string& network, int64_t batch, in
                                 {"arena_bytes", compiled.memory[0].arena_bytes},
                                 {"arena_lower_bound", compiled.memory[0].lower_bound}};
   std::cout << description.dump() << std::endl;
-  FmaPeak peak(1);
+  FmaPeak peak(threads);
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "peak") {
       peak.burst();

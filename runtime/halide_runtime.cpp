@@ -17,6 +17,45 @@ int run_serially(void* context, halide_task_t task, int min, int size, uint8_t* 
   return 0;
 }
 
+// A loop whose tasks zero the halos of its results besides: a member of the team so writes those
+// that lie beside what it computes, and nobody waits for the caller to write all of them.
+struct ZeroingLoop {
+  Loop loop;
+  const Instance* instance;
+  int64_t parts;
+
+  int64_t part_of(int64_t task) const { return task * parts / loop.size; }
+};
+
+// Enough that every member has some, few beside the tasks.
+constexpr int64_t kZeroParts = 8;
+
+int zero_and_run(void* context, int index, uint8_t* closure) {
+  const auto& zeroing = *reinterpret_cast<const ZeroingLoop*>(closure);
+  const Instance& instance = *zeroing.instance;
+  const int64_t task = index - zeroing.loop.min, part = zeroing.part_of(task);
+  if (task == 0 || zeroing.part_of(task - 1) != part) {
+    for (uint32_t i = 0; i < instance.waiting_count; ++i) {
+      zero_part(instance.waiting_zeros[i], static_cast<uint32_t>(part),
+                static_cast<uint32_t>(zeroing.parts));
+    }
+  }
+  return zeroing.loop.task(context, index, zeroing.loop.closure);
+}
+
+int run_on_team(Instance& instance, const Loop& loop) {
+  return instance.trace ? run_traced(instance, loop) : thread_pool().run(instance.team, loop);
+}
+
+int run_with_zeros(Instance& instance, const Loop& loop) {
+  ZeroingLoop zeroing = {loop, &instance, loop.size < kZeroParts ? loop.size : kZeroParts};
+  const int result = run_on_team(
+      instance,
+      {zero_and_run, loop.contexts, reinterpret_cast<uint8_t*>(&zeroing), loop.min, loop.size});
+  instance.waiting_count = 0;
+  return result;
+}
+
 // A block of a worker's scratch: this header, then the bytes. Blocks form a stack; one that is
 // freed below the top waits until those above it are free.
 struct alignas(128) Block {
@@ -49,14 +88,13 @@ void* overflow(Instance& instance, size_t bytes) {
 int halide_do_par_for(void* user_context, halide_task_t task, int min, int size, uint8_t* closure) {
   auto& worker = *static_cast<Worker*>(user_context);
   Instance& instance = *worker.instance;
-  if (size <= 1 || instance.threads == 1 || worker.index != 0 || worker.in_task) {
+  if (size <= 1 || !instance.shares_loops || worker.index != 0 || worker.in_task) {
     return run_serially(user_context, task, min, size, closure);
   }
-  const PoolFunctions& pool = thread_pool();
-  if (!instance.team) instance.team = pool.borrow(instance.threads - 1);
   worker.in_task = true;
   const Loop loop = {task, instance.contexts, closure, min, size};
-  const int result = instance.trace ? run_traced(instance, loop) : pool.run(instance.team, loop);
+  const int result =
+      instance.waiting_count ? run_with_zeros(instance, loop) : run_on_team(instance, loop);
   worker.in_task = false;
   return result;
 }

@@ -48,7 +48,7 @@ struct EntryRecord {
   uint64_t arena_bytes;
   uint64_t scratch_bytes;  // per thread
   uint32_t binding_count;
-  uint32_t reserved;
+  uint32_t one_thread;  // 1: so little work that other threads would come too late
 };
 
 // Element (i0, i1, …) of a stored tensor lies Σ ((i[axis] / divisor) % modulus) · stride bytes
@@ -133,7 +133,10 @@ int argent_rt_set_stream(argent_instance* instance, void* stream);
 const char* argent_rt_message(const argent_instance* instance);
 
 void argent_rt_step_done(ag::rt::Profile* profile, uint32_t step);
-void argent_rt_zero_boxes(const halide_buffer_t* buffer, const ag::rt::BoxRecord* boxes,
-                          uint64_t count);
+// The boxes are zero when the kernel that is called next, and after it argent_rt_zero_rest, are
+// done. Nothing of that kernel may read or write them.
+void argent_rt_zero_boxes(ag::rt::Worker* caller, const halide_buffer_t* buffer,
+                          const ag::rt::BoxRecord* boxes, uint64_t count);
+void argent_rt_zero_rest(ag::rt::Worker* caller);
 void argent_rt_copy(const halide_buffer_t* source, const halide_buffer_t* destination);
 }

@@ -140,11 +140,15 @@ int run_entry(Instance& instance, uint32_t index, const argent_tensor* inputs,
   }
   instance.message[0] = 0;
   instance.failed.store(false, std::memory_order_relaxed);
+  instance.waiting_count = 0;
   Profile profile = {0, nullptr, &instance};
   if (instance.profiling) profile.times = step_times_of(instance, index);
   const bool timed = instance.profiling || instance.trace;
   if (instance.trace) begin_trace(instance);
   if (timed) profile.last_ns = now_ns();
+  // Workers wake up while the first kernel's halos are zeroed and its inputs copied.
+  instance.shares_loops = instance.threads > 1 && !entry.one_thread;
+  if (instance.shares_loops) instance.team = thread_pool().borrow(instance.threads - 1);
   const int32_t failed = entry.run(instance.workers, instance.buffers, timed ? &profile : nullptr);
   if (instance.team) {
     thread_pool().give_back(instance.team);

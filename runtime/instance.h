@@ -18,8 +18,9 @@ inline constexpr uint64_t kScratchSlack = 16 * 1024;
 
 struct Instance;
 
-// One thread's part of an instance; kernels get it as their user_context.
-struct Worker {
+// One thread's part of an instance; kernels get it as their user_context. Each has cache lines of
+// its own, since a thread writes its scratch's top in every task.
+struct alignas(128) Worker {
   Instance* instance;
   uint32_t index;  // 0 is the caller
   bool in_task;    // inside a parallel loop: a loop within it runs serially
@@ -29,6 +30,16 @@ struct Worker {
   void* last;                 // the topmost block of the scratch region
   argent_trace_event* event;  // its last tasks in a traced run; null: none yet
 };
+
+// Boxes of a buffer that are to be zero: a halo.
+struct ZeroBoxes {
+  const halide_buffer_t* buffer;
+  const BoxRecord* boxes;
+  uint64_t count;
+};
+
+// Of the results of one kernel, at most so many wait for its parallel loop.
+inline constexpr uint32_t kMostWaitingZeros = 4;
 
 struct Network : argent_network {
   const Image* image;
@@ -66,6 +77,9 @@ struct Instance : BaseInstance {
   void** contexts;  // pointers to them, as the pool wants them
   Team* team;       // lent by the pool during a call that has parallel loops
   bool pool_reserved;
+  bool shares_loops;                           // the entry that runs does so on several threads
+  ZeroBoxes waiting_zeros[kMostWaitingZeros];  // of the kernel that comes next
+  uint32_t waiting_count;
   uint32_t trace_step;                      // the step that runs
   std::atomic<bool> failed;                 // a kernel has left its message
   std::atomic<uint64_t> scratch_overflows;  // allocations that did not fit the scratch region
@@ -113,6 +127,9 @@ int prepare_network(Network& network, char* message);
 argent_step_time* step_times_of(const BaseInstance& instance, uint32_t entry);
 // A run of a step that took so long.
 void add_step_time(argent_step_time& time, uint64_t nanoseconds);
+
+// Part `part` of `parts` of the rows of each box.
+void zero_part(const ZeroBoxes& zeros, uint32_t part, uint32_t parts);
 
 // Null when there is no more room; the event is counted all the same.
 argent_trace_event* add_event(argent_trace_room& room, const argent_trace_event& event);

@@ -24,15 +24,27 @@ class Walk {
     }
   }
 
-  // Calls visit(offset in the first, offset in the second) for every row of row_bytes().
+  // Rows of row_bytes().
+  int64_t rows() const {
+    int64_t rows = empty_ ? 0 : 1;
+    for (int d = 0; d < count_; ++d) rows *= dims_[d].extent;
+    return rows;
+  }
+
+  // Calls visit(offset in the first, offset in the second) for rows [begin, end).
   template <class Visit>
-  void each_row(Visit visit) const {
-    if (empty_) return;
-    int64_t index[kMaxRank] = {}, first = 0, second = 0;
-    for (;;) {
+  void each_row(int64_t begin, int64_t end, Visit visit) const {
+    if (begin >= end) return;
+    int64_t index[kMaxRank], first = 0, second = 0;
+    for (int64_t d = 0, rest = begin; d < count_; rest /= dims_[d++].extent) {
+      index[d] = rest % dims_[d].extent;
+      first += index[d] * dims_[d].first;
+      second += index[d] * dims_[d].second;
+    }
+    for (int64_t row = begin;;) {
       visit(first, second);
-      int d = 0;
-      for (; d < count_; ++d) {
+      if (++row == end) return;
+      for (int d = 0; d < count_; ++d) {
         first += dims_[d].first;
         second += dims_[d].second;
         if (++index[d] < dims_[d].extent) break;
@@ -40,7 +52,6 @@ class Walk {
         second -= dims_[d].extent * dims_[d].second;
         index[d] = 0;
       }
-      if (d == count_) return;
     }
   }
 
@@ -74,27 +85,45 @@ class Walk {
 
 int64_t width_of(const halide_buffer_t& buffer) { return (buffer.type.bits + 7) / 8; }
 
-void zero_box(const halide_buffer_t& buffer, const ag::rt::BoxRecord& box) {
+void zero_box(const halide_buffer_t& buffer, const ag::rt::BoxRecord& box, uint32_t part,
+              uint32_t parts) {
   uint8_t* origin = buffer.host + box.offset;
   const Walk walk(box.dims, box.dims, static_cast<int32_t>(box.dimensions), width_of(buffer));
   const size_t bytes = walk.row_bytes();
+  const int64_t begin = walk.rows() * part / parts, end = walk.rows() * (part + 1) / parts;
   if (bytes == 64) {  // sixteen channels of one pixel: stores instead of a call
-    walk.each_row([=](int64_t offset, int64_t) { memset(origin + offset, 0, 64); });
+    walk.each_row(begin, end, [=](int64_t offset, int64_t) { memset(origin + offset, 0, 64); });
   } else {
-    walk.each_row([=](int64_t offset, int64_t) { memset(origin + offset, 0, bytes); });
+    walk.each_row(begin, end, [=](int64_t offset, int64_t) { memset(origin + offset, 0, bytes); });
   }
 }
 
 }  // namespace
 
-void argent_rt_zero_boxes(const halide_buffer_t* buffer, const ag::rt::BoxRecord* boxes,
-                          uint64_t count) {
-  for (uint64_t i = 0; i < count; ++i) zero_box(*buffer, boxes[i]);
+void ag::rt::zero_part(const ZeroBoxes& zeros, uint32_t part, uint32_t parts) {
+  for (uint64_t i = 0; i < zeros.count; ++i) zero_box(*zeros.buffer, zeros.boxes[i], part, parts);
+}
+
+void argent_rt_zero_boxes(ag::rt::Worker* caller, const halide_buffer_t* buffer,
+                          const ag::rt::BoxRecord* boxes, uint64_t count) {
+  ag::rt::Instance& instance = *caller->instance;
+  const ag::rt::ZeroBoxes zeros = {buffer, boxes, count};
+  if (!instance.shares_loops || instance.waiting_count == ag::rt::kMostWaitingZeros)
+    return ag::rt::zero_part(zeros, 0, 1);
+  instance.waiting_zeros[instance.waiting_count++] = zeros;
+}
+
+// Of a kernel without a parallel loop.
+void argent_rt_zero_rest(ag::rt::Worker* caller) {
+  ag::rt::Instance& instance = *caller->instance;
+  for (uint32_t i = 0; i < instance.waiting_count; ++i)
+    ag::rt::zero_part(instance.waiting_zeros[i], 0, 1);
+  instance.waiting_count = 0;
 }
 
 void argent_rt_copy(const halide_buffer_t* source, const halide_buffer_t* destination) {
   const Walk walk(source->dim, destination->dim, source->dimensions, width_of(*source));
-  walk.each_row([&](int64_t from, int64_t to) {
+  walk.each_row(0, walk.rows(), [&](int64_t from, int64_t to) {
     memmove(destination->host + to, source->host + from, walk.row_bytes());
   });
 }

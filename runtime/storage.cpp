@@ -45,7 +45,10 @@ uint64_t scratch_bytes_of(const Image& image) {
 
 bool allocate_workers(Instance& instance, uint32_t threads) {
   const uint64_t scratch = scratch_bytes_of(*instance.image);
-  auto* workers = static_cast<Worker*>(calloc(threads, sizeof(Worker)));
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignof(Worker), threads * sizeof(Worker)) != 0) memory = nullptr;
+  if (memory) memset(memory, 0, threads * sizeof(Worker));
+  auto* workers = static_cast<Worker*>(memory);
   auto* contexts = static_cast<void**>(calloc(threads, sizeof(void*)));
   bool complete = workers && contexts;
   for (uint32_t i = 0; complete && i < threads; ++i) {

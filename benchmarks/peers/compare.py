@@ -203,11 +203,13 @@ def measure(job, engine_names, seconds):
             engine.run()
             # Idle threads of a peer spin for a moment; the next engine is not to pay for it.
             time.sleep(0.002 * (job.threads - 1))
-    row = {**dataclasses.asdict(job), "peak_gflops": peak * job.threads,
+    row = {**dataclasses.asdict(job), "peak_gflops": peak,
            "gflop": gflop_of(job, ours), "engines": {}}
     for engine in engines:
         if job.mode == "forward":
             engine.about["peak_rss_kb"] = engine.ask("memory")
+            if engine is ours:
+                row["copy_gb_per_s"] = engine.ask("copy")  # its memory is not the network's
         row["engines"][engine.name] = {"min_ms": min(engine.times), "rounds": len(engine.times),
                                        "median_ms": statistics.median(engine.times),
                                        **engine.about}

@@ -4,8 +4,9 @@
 //
 // Opens the library, runs its first entry on the values of INPUT, writes the first result to OUTPUT
 // and prints a line of JSON: milliseconds from dlopen to that result, memory. Then each line "run"
-// of standard input is answered with the milliseconds of one run, "peak" with the most GFLOP/s of
-// this machine's FMA loop on one thread so far, "memory" with the most resident kilobytes so far.
+// of standard input is answered with the milliseconds of one run, "memory" with the most resident
+// kilobytes so far, "peak" with the most GFLOP/s of this machine's FMA loop on THREADS threads so
+// far, "copy" with the GB/s, read and written, of a copy that no cache holds, on as many.
 
 #include <dlfcn.h>
 
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "runtime/argent_abi.h"
+#include "tools/copy_bandwidth.h"
 #include "tools/fma_peak.h"
 
 namespace {
@@ -99,14 +101,18 @@ class Network {
   std::vector<Tensor> input_, outputs_;
 };
 
-void answer(Network& network) {
-  ag::FmaPeak peak(1);
+void answer(Network& network, int threads) {
+  ag::FmaPeak peak(threads);
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "run") {
       std::cout << network.run() << std::endl;
     } else if (line == "peak") {
       peak.burst();
       std::cout << peak.gflops() << std::endl;
+    } else if (line == "copy") {
+      ag::CopyBandwidth copies(threads);
+      for (int i = 0; i < 4; ++i) copies.burst();
+      std::cout << copies.gb_per_s() << std::endl;
     } else if (line == "memory") {
       std::cout << status_kb("VmHWM") << std::endl;
     } else {
@@ -130,7 +136,7 @@ int main(int argc, char** argv) try {
   network.write_output(argv[4]);
   std::cout << "{\"first_result_ms\": " << first << ", \"peak_rss_kb\": " << status_kb("VmHWM")
             << "}" << std::endl;
-  answer(network);
+  answer(network, std::stoi(argv[2]));
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "library_rounds: " << error.what() << "\n";

@@ -23,9 +23,25 @@ def summary(row):
     peers = {name: about["min_ms"] for name, about in row["engines"].items() if not is_ours(name)}
     fastest = min(peers, key=peers.get)
     time = row["engines"][ours]["min_ms"]
-    return {"ours": time, "median": row["engines"][ours]["median_ms"], "peer": title(fastest),
+    return {"ours": time, "peer": title(fastest),
             "peer_ms": peers[fastest], "speedup": peers[fastest] / time,
             "percent": 100e3 * row["gflop"] / time / row["peak_gflops"]}
+
+
+def scaling(by_threads):
+    """{threads: how many times as fast as with the fewest we are}, of our minima."""
+    first = min(by_threads)
+    time = {n: summary(row)["ours"] for n, row in by_threads.items()}
+    return {n: time[first] / time[n] for n in sorted(by_threads) if n != first}
+
+
+def limit_scaling(rows, key):
+    """{threads: how many times as much as with the fewest the machine does}, of its best rows."""
+    best = {}
+    for row in rows:
+        best[row["threads"]] = max(best.get(row["threads"], 0), row.get(key, 0))
+    first = min(best)
+    return {n: best[n] / best[first] for n in sorted(best) if n != first and best[first]}
 
 
 def geometric_mean(values):
@@ -54,14 +70,21 @@ def markdown(header, lines):
 
 
 def summary_table(rows):
-    """One line a network: time and share of the peak with the fewest threads, speed-ups."""
+    """One line a network: time and share of the peak with the fewest threads, speed-ups over the
+    fastest peer, and what more threads gain, beside what the machine's FMA loop and copies through
+    memory gain."""
     counts = sorted({row["threads"] for row in rows})
+
+    def gains(found):
+        return [f"{found[n]:.2f}" if n in found else "" for n in counts[1:]]
+
     lines = []
     for name, by_threads in cases(rows).items():
         first = summary(by_threads[min(by_threads)])
         speedups = [f"{summary(by_threads[n])['speedup']:.2f} ({summary(by_threads[n])['peer']})"
                     if n in by_threads else "" for n in counts]
-        lines.append([name, f"{first['ours']:.2f}", f"{first['percent']:.0f}", *speedups])
+        lines.append([name, f"{first['ours']:.2f}", f"{first['percent']:.0f}", *speedups,
+                      *gains(scaling(by_threads))])
     for (mode, large), text in {("forward", False): "geometric mean, batch 1",
                                 ("forward", True): "geometric mean, larger batches",
                                 ("step", True): "geometric mean, training steps"}.items():
@@ -71,8 +94,14 @@ def summary_table(rows):
         if len(chosen) > 1:
             lines.append([f"**{text}**", "", "",
                           *[f"**{geometric_mean(values):.2f}**" if values else ""
-                            for values in means]])
+                            for values in means], *[""] * (len(counts) - 1)])
+    if len(counts) > 1:
+        for text, key in (("multiply-adds on registers", "peak_gflops"),
+                          ("copies through memory", "copy_gb_per_s")):
+            lines.append([f"*{text}*", "", "", *[""] * len(counts),
+                          *gains(limit_scaling(rows, key))])
     heads = [f"speed-up, {n} thread{'s' if n > 1 else ''}" for n in counts]
+    heads += [f"{n} threads : {counts[0]}" for n in counts[1:]]
     return markdown(["network", "ms", "% of FMA peak", *heads], lines)
 
 
@@ -85,8 +114,10 @@ def times_table(rows):
         times = {name.removeprefix("step-"): about for name, about in row["engines"].items()}
         cells = [f"{times[name]['min_ms']:.2f} ({times[name]['median_ms']:.2f})"
                  if name in times else "" for name in engines]
-        lines.append([label(row), row["threads"], f"{row['peak_gflops']:.0f}", *cells])
-    return markdown(["network", "threads", "peak GFLOP/s", *map(title, engines)], lines)
+        copy = f"{row['copy_gb_per_s']:.0f}" if "copy_gb_per_s" in row else ""
+        lines.append([label(row), row["threads"], f"{row['peak_gflops']:.0f}", copy, *cells])
+    return markdown(["network", "threads", "peak GFLOP/s", "copy GB/s", *map(title, engines)],
+                    lines)
 
 
 def memory_table(rows):
@@ -133,7 +164,8 @@ def page(rows):
 Written by `benchmarks/peers/run --write` (options: `--help`). Every engine runs the same network
 with the same weights in f32 in a process of its own; engines take turns, run by run, in one
 session, beside this machine's FMA peak. Times are the minimum in milliseconds, the median in
-brackets. Outputs are held to PyTorch's in float64 before anything is timed.
+brackets. Outputs are held to PyTorch's in float64 before anything is timed. The peak is that of all
+threads of a row at the same time, and so is the copy, of 64 MB that no cache holds.
 
 {times_table(rows)}
 

@@ -59,8 +59,9 @@ class DriverWriter {
     switch (step.routine) {
       case plan::Routine::none: call_kernel(step, index); break;
       case plan::Routine::zero_boxes:
-        call_runtime("argent_rt_zero_boxes", {buffer(step.buffers.at(0)), boxes(step),
-                                              builder_.getInt64(step.boxes.size())});
+        call_runtime("argent_rt_zero_boxes", {function_->getArg(0), buffer(step.buffers.at(0)),
+                                              boxes(step), builder_.getInt64(step.boxes.size())});
+        zeros_wait_ = true;
         break;
       case plan::Routine::copy:
         call_runtime("argent_rt_copy", {buffer(step.buffers.at(0)), buffer(step.buffers.at(1))});
@@ -91,6 +92,8 @@ class DriverWriter {
     failures_.emplace_back(index + 1, builder_.GetInsertBlock());
     builder_.CreateCondBr(builder_.CreateIsNull(result), next, failed_);
     builder_.SetInsertPoint(next);
+    if (zeros_wait_) call_runtime("argent_rt_zero_rest", {function_->getArg(0)});
+    zeros_wait_ = false;
   }
 
   void mark_profile(size_t index) {
@@ -138,6 +141,7 @@ class DriverWriter {
   llvm::Function* function_ = nullptr;
   llvm::Value* profiling_ = nullptr;
   llvm::BasicBlock* failed_ = nullptr;
+  bool zeros_wait_ = false;  // for the next kernel
   std::vector<std::pair<size_t, llvm::BasicBlock*>> failures_;
 };
 

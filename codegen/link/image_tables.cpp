@@ -135,8 +135,9 @@ class ImageBuilder {
       const plan::Entry& entry = program_.entries[i];
       uint64_t count = 0;
       llvm::Constant* bound = bindings(entry, count);
-      records.push_back(tables_.record({functions_.entries[i], bound, i64(entry.arena_bytes),
-                                        i64(entry.scratch_bytes), u32(count), u32(0)}));
+      records.push_back(
+          tables_.record({functions_.entries[i], bound, i64(entry.arena_bytes),
+                          i64(entry.scratch_bytes), u32(count), u32(entry.one_thread)}));
     }
     return tables_.array("entries", records);
   }

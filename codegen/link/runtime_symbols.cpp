@@ -56,6 +56,7 @@ std::span<const RuntimeSymbol> runtime_symbols() {
       symbol("argent_cuda_set_stream", argent_cuda_set_stream),
       symbol("argent_rt_step_done", argent_rt_step_done),
       symbol("argent_rt_zero_boxes", argent_rt_zero_boxes),
+      symbol("argent_rt_zero_rest", argent_rt_zero_rest),
       symbol("argent_rt_copy", argent_rt_copy),
       symbol("halide_do_par_for", halide_do_par_for),
       symbol("halide_malloc", halide_malloc),

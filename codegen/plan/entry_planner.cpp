@@ -5,11 +5,24 @@
 #include <algorithm>
 
 #include "codegen/plan/kernel_request.h"
+#include "codegen/schedule/tasks.h"
 #include "ir/ops/kernel.h"
 #include "ir/ops/leaf.h"
 #include "runtime/cuda_image.h"
 
 namespace ag::plan {
+
+namespace {
+
+// Whether the workers' first tasks would come when the caller alone is almost done.
+bool is_short(const std::vector<Step>& steps) {
+  double work = 0;
+  for (const Step& step : steps)
+    work += static_cast<double>(step.flops) + kWorkOfByte * static_cast<double>(step.bytes);
+  return work < kSharedEntryWork;
+}
+
+}  // namespace
 
 EntryPlanner::EntryPlanner(SharedPlan& shared, const EntryGraph& entry)
     : shared_(shared), graph_(*entry.graph) {
@@ -28,6 +41,7 @@ void EntryPlanner::run() {
     if (is_kernel(i)) emit_kernel(i);
   }
   emit_final_copies();
+  entry_.one_thread = is_short(entry_.steps);
   shared_.program().entries.push_back(std::move(entry_));
 }
 

@@ -105,6 +105,7 @@ struct Entry {
   std::vector<Step> steps;
   int64_t arena_bytes = 0;
   int64_t scratch_bytes = 0;  // the most that kernels allocate at a time on one thread
+  bool one_thread = false;    // so little work that other threads would come too late
 };
 
 // A kernel of a CUDA program: a module of PTX, and what a call of the kernel launches, in order.

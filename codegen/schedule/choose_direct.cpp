@@ -57,6 +57,8 @@ class DirectChooser {
                        {"passes", passes},
                        {"unroll_epilogue", !is_costly_epilogue(conv_.kernel.body)},
                        {"task_rows", task_rows(best, phase, passes)}}};
+    if (const int64_t tiles = task_columns(best); tiles > 0)
+      schedule.values["task_columns"] = tiles;
     // Where more tiles read a panel, all but the first would ask in vain.
     if (height_ % best.y != 0 && weight_bytes() > kColdWeights) {
       schedule.values["prefetch"] = kPrefetchVectors;
@@ -196,12 +198,26 @@ class DirectChooser {
   // Rows of a parallel task; 0 where the kernel is too small to share. Neighbouring tasks share a
   // panel of weights.
   int64_t task_rows(const DirectTile& tile, int64_t phase, int64_t passes) const {
-    if (conv_.flops() < kSharedWork) return 0;
+    if (work() < kSharedWork) return 0;
     if (passes > 1) return height_;
     const int64_t rows = tile.y * phase, tiles = (height_ + rows - 1) / rows;
     if (height_ % tile.y != 0) return tiles * rows;  // two tiles of unequal rows
     const int64_t panels = images_ * conv_.spec.groups * blocks_ / tile.k;
-    return units_per_task(panels, tiles, conv_.flops(), conv_.wants_even_tasks()) * rows;
+    return units_per_task(panels, tiles, work(), conv_.wants_even_tasks()) * rows;
+  }
+
+  // Tiles of a parallel task along the one axis of positions; 0 where there are more axes.
+  int64_t task_columns(const DirectTile& tile) const {
+    const int64_t tiles = (width_ + tile.x - 1) / tile.x;
+    if (conv_.rank() != 3 || tiles == 1 || work() < kSharedWork) return 0;
+    const int64_t panels = images_ * conv_.spec.groups * blocks_ / tile.k;
+    const int64_t task = units_per_task(panels, tiles, work(), conv_.wants_even_tasks());
+    return task < tiles ? task : 0;
+  }
+
+  // A convolution at few positions takes as long as its weights take to arrive.
+  double work() const {
+    return std::max(conv_.flops(), kWorkOfByte * static_cast<double>(weight_bytes()));
   }
 
   const ConvView& conv_;

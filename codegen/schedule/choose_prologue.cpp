@@ -17,21 +17,30 @@ struct Tile {
   double cost = 1e30;
 };
 
-// Rows whose input is computed together, which are a task: as many as the cache holds, but so that
-// tasks are balanced.
-int64_t choose_rows(const ConvView& conv, const Tile& tile, bool parallel) {
-  const int64_t height = conv.result()[2], row_bytes = conv.extents.input * conv.result()[3] * 4;
-  int64_t best = tile.y;
+// Bands of rows of an image, and the rows whose input is computed together, which are a task: the
+// last of a band has fewer where they do not divide it. 14 rows are two bands of 4 and 3.
+struct Rows {
+  int64_t band, task;
+};
+
+// As many rows a task as the cache holds, but so that tasks are balanced.
+Rows choose_rows(const ConvView& conv, const Tile& tile, bool parallel) {
+  const int64_t images = conv.result()[0], height = conv.result()[2];
+  const int64_t row_bytes = conv.extents.input * conv.result()[3] * 4;
+  Rows best{tile.y, tile.y};
   double least = 1e30;
-  for (int64_t rows : divisors(height, height)) {
-    if (rows % tile.y != 0 || (rows > tile.y && rows * row_bytes > kInputBytes)) continue;
-    const int64_t tasks = height / rows * conv.result()[0];
-    const double imbalance = parallel ? task_imbalance(tasks, 1, static_cast<double>(tasks)) : 1;
-    // Each block of rows reads all weights again.
-    const double time = imbalance * (1 + kReadAgain / static_cast<double>(rows * conv.result()[3]));
-    if (time > least) continue;
-    least = time;
-    best = rows;
+  for (int64_t band : divisors(height, height)) {
+    for (int64_t rows = tile.y; rows <= band; rows += tile.y) {
+      if (band % rows % tile.y != 0 || (rows > tile.y && rows * row_bytes > kInputBytes)) continue;
+      const int64_t tasks = (band + rows - 1) / rows, bands = height / band * images;
+      // Each task reads all weights again.
+      const double again = kReadAgain * static_cast<double>(tasks * bands) /
+                           static_cast<double>(height * images * conv.result()[3]);
+      const double time = (parallel ? uneven_tasks(bands, band, rows) : 1) * (1 + again);
+      if (time > least) continue;
+      least = time;
+      best = {band, rows};
+    }
   }
   return best;
 }
@@ -49,7 +58,8 @@ Tile choose_tile(const ConvView& conv, int64_t block) {
         step.used = used_part(width, x);
         if (!fits_registers(conv.kernel.target, step.accumulators, step.vectors, false)) continue;
         const double cost = cost_of(step);
-        if (cost < best.cost) best = {x, y, k, cost};
+        const bool flatter = cost == best.cost && k == best.k && y < best.y;
+        if (cost < best.cost || flatter) best = {x, y, k, cost};
       }
     }
   }
@@ -69,11 +79,13 @@ bool has_prologue(const ConvView& conv) {
 Schedule choose_prologue(const ConvView& conv) {
   const Tile tile = choose_tile(conv, conv.kernel.results[0].type.layout.block_of(1));
   const bool parallel = conv.flops() >= kSharedWork;
+  const Rows rows = choose_rows(conv, tile, parallel);
   return {"conv_prologue",
           {{"tile_x", tile.x},
            {"tile_y", tile.y},
            {"tile_k", tile.k},
-           {"rows", choose_rows(conv, tile, parallel)},
+           {"band", rows.band},
+           {"rows", rows.task},
            {"unroll_epilogue", !is_costly_epilogue(conv.kernel.body)},
            {"parallel", parallel}}};
 }

@@ -36,8 +36,12 @@ class WinogradChooser {
         spans_((out_[y_axis_ + 2] + spec_.span(y_axis_) - 1) / spec_.span(y_axis_)) {}
 
   Schedule choose() const {
-    const int64_t group = divisors(blocks_, tiles_x_ * tiles_y_ * all_frames() > 64 ? 4 : 2).back();
-    const Block block = choose_block(group);
+    int64_t group = divisors(blocks_, tiles_x_ * tiles_y_ * all_frames() > 64 ? 4 : 2).back();
+    Block block = choose_block(group);
+    if (choose_parallel(block) == 2 && group == blocks_) {  // groups are the tasks: two at least
+      group = divisors(blocks_, std::max<int64_t>(blocks_ / 2, 1)).back();
+      block = choose_block(group);
+    }
     const Tile tile = choose_tile(group, tile_rows(block.rows), block.images);
     Schedule schedule{"conv_winograd",
                       {{"output_tile", spec_.tile},

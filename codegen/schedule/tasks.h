@@ -12,24 +12,47 @@ namespace ag {
 
 // Kernels of less work stay on one thread.
 inline constexpr double kSharedWork = 4e5;
+// Entries of less work stay on the thread of their caller: workers wake up some 50 us after the
+// call has begun, and small kernels gain little from them.
+inline constexpr double kSharedEntryWork = 1.2e8;
 // Of a task, where the work can be split so.
 inline constexpr double kLeastTaskWork = 1e5, kMostTaskWork = 2e6;
 // Claiming a task.
 inline constexpr double kClaimWork = 3e3;
 inline constexpr double kWorkOfByte = 5;  // of one that comes from memory
 
+// Numbers of threads, of which few are the likelier.
+struct Threads {
+  int64_t count;
+  double weight;
+};
+inline constexpr int64_t kMostThreads = 8;
+inline constexpr Threads kThreads[] = {{2, 0.5}, {4, 0.3}, {kMostThreads, 0.2}};
+
 // Time that `tasks` tasks of `largest` units take, as a part of the least possible time; the mean
-// over numbers of threads, of which few are the likelier.
+// over numbers of threads.
 inline double task_imbalance(int64_t tasks, double largest, double units) {
-  struct Threads {
-    int64_t count;
-    double weight;
-  };
   double mean = 0;
-  for (const Threads threads : {Threads{2, 0.5}, {4, 0.3}, {8, 0.2}}) {
+  for (const Threads& threads : kThreads) {
     const int64_t turns = (tasks + threads.count - 1) / threads.count;
     const double time = static_cast<double>(turns * threads.count) * largest / units;
     mean += threads.weight * std::max(1.0, time);
+  }
+  return mean;
+}
+
+// The same for `bands` bands of `band` units each, cut into tasks of `per` units, the last of a
+// band being the rest: threads take them in order.
+inline double uneven_tasks(int64_t bands, int64_t band, int64_t per) {
+  double mean = 0;
+  for (const Threads& threads : kThreads) {
+    int64_t busy[kMostThreads] = {};
+    for (int64_t unit = 0; unit < bands * band; unit += std::min(per, band - unit % band)) {
+      *std::min_element(busy, busy + threads.count) += std::min(per, band - unit % band);
+    }
+    const int64_t last = *std::max_element(busy, busy + threads.count);
+    mean += threads.weight * static_cast<double>(last * threads.count) /
+            static_cast<double>(bands * band);
   }
   return mean;
 }

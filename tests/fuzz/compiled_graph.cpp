@@ -20,6 +20,7 @@
 #include "passes/fuse.h"
 #include "passes/fusion_groups.h"
 #include "passes/storage.h"
+#include "tests/all_threads.h"
 #include "tests/fuzz/random_graph.h"
 
 namespace ag {
@@ -322,7 +323,8 @@ std::vector<CompiledGraphFailure> check_subjects(std::span<const Subject> subjec
   }
   try {
     const CompiledProgram compiled = compile_kernel_graphs("fuzz", entries, weights);
-    ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(kThreads);
+    ProgramInstance instance =
+        LoadedProgram::in_memory(on_all_threads(compiled.program))->instance(kThreads);
     for (size_t i = 0; i < subjects.size(); ++i) {
       const std::string wrong = check_run(subjects[i], instance, static_cast<int>(i));
       if (!wrong.empty()) failures.push_back(failure_of(subjects[i].drawn, wrong));

@@ -19,6 +19,7 @@
 #include "ir/ops/window.h"
 #include "ir/print.h"
 #include "passes/autograd.h"
+#include "tests/all_threads.h"
 #include "tests/plan_interpreter.h"
 
 using namespace ag;
@@ -215,7 +216,8 @@ void check_compiled(const Graph& graph, const std::string& target, int seed) {
   const ProgramEntry entry{"main", graph};
   const CompiledProgram compiled =
       compile_graphs("random", {&entry, 1}, weights, {.target = target});
-  ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(2);
+  ProgramInstance instance =
+      LoadedProgram::in_memory(on_all_threads(compiled.program))->instance(2);
   const std::vector<ReferenceTensor> wanted = interpret(graph, bindings);
   for (int run = 0; run < 2; ++run) {
     const std::vector<Array> found = instance.run(0, inputs);

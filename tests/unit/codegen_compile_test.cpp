@@ -15,6 +15,7 @@
 #include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
 #include "ir/ops/window.h"
+#include "tests/all_threads.h"
 
 namespace {
 
@@ -67,7 +68,8 @@ void check_compiled(const Graph& graph, double tolerance = 1e-5) {
   std::vector<ReferenceTensor> want = interpret(graph, values.bindings);
   ProgramEntry entry{"main", graph};
   CompiledProgram compiled = compile_graphs("test", {&entry, 1}, values.weights);
-  ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(2);
+  ProgramInstance instance =
+      LoadedProgram::in_memory(on_all_threads(compiled.program))->instance(2);
   std::vector<Array> got = instance.run(0, values.inputs);
   size_t next = 0;
   for (size_t i = 0; i < graph.outputs().size(); ++i) {

@@ -155,6 +155,16 @@ const Case kCases[] = {
        prologue_block(b, {1, 96, 28, 37}, {64, 96, 1, 1});
      },
      "conv_prologue"},
+    {"1x1 with norm and activation in front, bands of unequal tasks", "conv",
+     [](Body& b) {
+       prologue_block(b, {1, 128, 14, 14}, {128, 128, 1, 1});
+     },
+     "conv_prologue"},
+    {"1x1 along one axis, shared columns", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 32, 1031}, {64, 32, 1}, {});
+     },
+     "conv_direct"},
     {"3x3 odd sizes, padding lanes, bias, residual, relu", "conv", residual_block, "conv_direct"},
     {"3x3 stride 2", "conv",
      [](Body& b) {

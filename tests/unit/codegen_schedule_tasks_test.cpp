@@ -31,6 +31,16 @@ TEST_CASE("even tasks have equal parts") {
   }
 }
 
+TEST_CASE("tasks of unequal sizes are taken in order") {
+  // Tasks of 4, 3, 4 and 3 rows: two threads have seven each, four wait for the longest.
+  CHECK(uneven_tasks(2, 7, 4) == doctest::Approx(0.5 + 0.3 * 16 / 14 + 0.2 * 32 / 14));
+  // Without a rest it is the imbalance of equal tasks.
+  for (int64_t bands = 1; bands <= 5; ++bands) {
+    const auto tasks = static_cast<double>(bands * 3);
+    CHECK(uneven_tasks(bands, 6, 2) == doctest::Approx(task_imbalance(bands * 3, 1, tasks)));
+  }
+}
+
 TEST_CASE("imbalance is the time of the last thread to finish") {
   CHECK(task_imbalance(8, 1, 8) == 1);
   // Three tasks: two threads take 4/3, four 4/3, eight 8/3 of the least time.

@@ -16,6 +16,7 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
+#include "tests/all_threads.h"
 
 using namespace ag;
 
@@ -184,7 +185,7 @@ void check_network(const Case& test, DType dtype, double most_error) {
   CHECK(std::any_of(compiled.kernels.begin(), compiled.kernels.end(), [&](const auto& kernel) {
     return kernel.request.schedule.starts_with(test.schedule);
   }));
-  const auto program = LoadedProgram::in_memory(compiled.program);
+  const auto program = LoadedProgram::in_memory(on_all_threads(compiled.program));
   ProgramInstance one = program->instance(1), two = program->instance(2),
                   five = program->instance(5);
   const Array first = one.run(0, inputs)[0];

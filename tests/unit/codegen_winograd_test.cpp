@@ -13,6 +13,7 @@
 #include "ir/ops/leaf.h"
 #include "ir/ops/pointwise.h"
 #include "ir/ops/view.h"
+#include "tests/all_threads.h"
 
 using namespace ag;
 
@@ -145,7 +146,7 @@ void check_winograd(const Graph& graph, bool shares_weights = false) {
   CHECK(uses_winograd(fast));
   CHECK(uses_winograd(fast, "images=") == shares_weights);
   CHECK_FALSE(uses_winograd(plain));
-  const auto program = LoadedProgram::in_memory(fast.program);
+  const auto program = LoadedProgram::in_memory(on_all_threads(fast.program));
   ProgramInstance one = program->instance(1), three = program->instance(3);
   const Array first = one.run(0, values.inputs)[0];
   CHECK(error_of(first, want) <= kMostError);
@@ -266,7 +267,8 @@ TEST_CASE("layers of ResNet-18, VGG-16 and U-Net are Winograd's unless asked oth
       CompiledProgram compiled = compile_graphs("layer", {&entry, 1}, values.weights,
                                                 {.lowering = {.winograd = winograd}});
       CHECK(uses_winograd(compiled) == winograd);
-      ProgramInstance instance = LoadedProgram::in_memory(compiled.program)->instance(2);
+      ProgramInstance instance =
+          LoadedProgram::in_memory(on_all_threads(compiled.program))->instance(2);
       const Array got = instance.run(0, values.inputs)[0];
       CHECK(sampled_error(layer, values, got) <= (winograd ? kMostError : 1e-5));
     }

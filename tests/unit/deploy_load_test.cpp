@@ -17,6 +17,7 @@
 #include "deploy/compile.h"
 #include "frontend/zoo/zoo.h"
 #include "ir/ops/leaf.h"
+#include "tests/all_threads.h"
 #include "tests/sample.h"
 #include "train/training_step.h"
 
@@ -44,7 +45,7 @@ bool same_bytes(const std::vector<Array>& a, const std::vector<Array>& b) {
 // A network of a few milliseconds with parallel loops, in a file.
 struct Library {
   Library() : path(fs::temp_directory_path() / fmt::format("argent-load-{}.so", getpid())) {
-    Model model = zoo_model("lenet5", 32);
+    Model model = zoo_model("lenet5", 192);
     model.initialize(1);
     compile(model, path.string(), {.name = "lenet5"});
     program = LoadedProgram::from_file(path.string());
@@ -220,7 +221,10 @@ void check_threads(const Graph& graph, const std::vector<Parameter>& parameters)
     for (int64_t i = 0; i < value.count(); ++i)
       value.set_double(i, 0.05 * (1.5 + value.get_double(i)));
   }
-  CompiledGraph compiled = compile(graph, weights);
+  const ProgramEntry entry{"main", graph};
+  const CompiledProgram program =
+      compile_graphs("threads", {&entry, 1}, weights, {.lowering = {.winograd = true}});
+  CompiledGraph compiled(LoadedProgram::in_memory(on_all_threads(program.program)), 1);
   const std::map<std::string, Array> first = updated(graph, weights);
   const std::vector<Array> wanted = results_of(graph, compiled, first);
   for (int threads : {1, 2, 3, 5, 16}) {

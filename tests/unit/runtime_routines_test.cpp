@@ -1,8 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <vector>
 
-#include "runtime/image.h"
+#include "runtime/instance.h"
 
 namespace {
 
@@ -47,7 +48,7 @@ TEST_CASE("boxes are zeroed and nothing else") {
     std::vector<float> values(20, 1);
     const halide_buffer_t buffer = buffer_of(values, dims, 6);
     const ag::rt::BoxRecord box = {c.offset * 4, c.dims, c.dimensions};
-    argent_rt_zero_boxes(&buffer, &box, 1);
+    ag::rt::zero_part({&buffer, &box, 1}, 0, 1);
     CHECK(zeros(values) == c.expected);
   }
 }
@@ -59,8 +60,66 @@ TEST_CASE("rows of sixteen channels are zeroed one by one and together") {
   const halide_dimension_t left[] = {{0, 16, 1, 0}, {0, 1, 16, 0}, {0, 3, 64, 0}};
   const halide_dimension_t top[] = {{0, 16, 1, 0}, {0, 4, 16, 0}, {0, 1, 64, 0}};
   const ag::rt::BoxRecord boxes[] = {{0, left, 3}, {0, top, 3}};
-  argent_rt_zero_boxes(&buffer, boxes, 2);
+  ag::rt::zero_part({&buffer, boxes, 2}, 0, 1);
   for (size_t i = 0; i < values.size(); ++i) CHECK(values[i] == (i < 64 || i % 64 < 16 ? 0 : 1));
+}
+
+TEST_CASE("each row of a box is zeroed by one of any number of parts") {
+  std::vector<halide_dimension_t> dims = {{0, 2, 1, 0}, {0, 5, 2, 0}, {0, 7, 10, 0}};
+  const halide_dimension_t left[] = {{0, 2, 1, 0}, {0, 1, 2, 0}, {0, 7, 10, 0}};  // 7 rows of 2
+  const ag::rt::BoxRecord box = {0, left, 3};
+  for (uint32_t parts = 1; parts <= 9; ++parts) {
+    std::vector<float> values(70, 1);
+    const halide_buffer_t buffer = buffer_of(values, dims);
+    for (uint32_t part = 0; part < parts; ++part) {
+      const size_t before = zeros(values).size(), least = 7 / parts * 2;
+      ag::rt::zero_part({&buffer, &box, 1}, part, parts);
+      const size_t now = zeros(values).size();
+      CHECK(now - before >= least);
+      CHECK(now - before <= least + 2);
+    }
+    CHECK(zeros(values) ==
+          std::vector<size_t>{0, 1, 10, 11, 20, 21, 30, 31, 40, 41, 50, 51, 60, 61});
+  }
+}
+
+TEST_CASE("the tasks of a kernel's loop zero what waits for it") {
+  ag::rt::Instance instance{};
+  ag::rt::Worker workers[2] = {};
+  void* contexts[2] = {&workers[0], &workers[1]};
+  for (uint32_t i = 0; i < 2; ++i) {
+    workers[i].instance = &instance;
+    workers[i].index = i;
+  }
+  instance.threads = 2;
+  instance.workers = workers;
+  instance.contexts = contexts;
+  instance.shares_loops = true;
+  const ag::rt::PoolFunctions& pool = ag::rt::thread_pool();
+  REQUIRE(pool.reserve(1));
+  std::vector<halide_dimension_t> dims = {{0, 2, 1, 0}, {0, 5, 2, 0}, {0, 7, 10, 0}};
+  const halide_dimension_t left[] = {{0, 2, 1, 0}, {0, 1, 2, 0}, {0, 7, 10, 0}};
+  const ag::rt::BoxRecord box = {0, left, 3};
+  const auto count_task = [](void*, int, uint8_t* closure) {
+    reinterpret_cast<std::atomic<int>*>(closure)->fetch_add(1);
+    return 0;
+  };
+  for (int size = 0; size <= 40; ++size) {  // one task or none: there is no loop to share
+    std::vector<float> values(70, 1);
+    const halide_buffer_t buffer = buffer_of(values, dims);
+    instance.team = pool.borrow(1);
+    argent_rt_zero_boxes(&workers[0], &buffer, &box, 1);
+    CHECK(zeros(values).empty());
+    std::atomic<int> tasks{0};
+    CHECK(halide_do_par_for(&workers[0], count_task, 3, size, reinterpret_cast<uint8_t*>(&tasks)) ==
+          0);
+    CHECK(zeros(values).size() == (size > 1 ? 14 : 0));
+    argent_rt_zero_rest(&workers[0]);
+    CHECK(zeros(values).size() == 14);
+    CHECK(tasks == size);
+    pool.give_back(instance.team);
+  }
+  pool.unreserve();
 }
 
 TEST_CASE("copies go between any strides") {

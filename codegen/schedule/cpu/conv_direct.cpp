@@ -24,7 +24,8 @@
 // phase: rows of different phase, 1 none; passes: over the input channels; unroll_epilogue (0 or
 // 1); prefetch: how many vectors ahead far weights are asked for, 0 or absent: not at all;
 // unroll_channels: 1 for vectors of several narrow groups, else 0 or absent; task_rows: rows of a
-// parallel task, 0: everything on one thread.
+// parallel task, 0: everything on one thread; task_columns: tiles of a parallel task where there is
+// one axis of positions, 0 or absent: all.
 
 #include <fmt/format.h>
 
@@ -43,8 +44,12 @@ using Halide::VarOrRVar;
 
 constexpr std::string_view kName = "conv_direct";
 
+int value_or_zero(const Schedule& schedule, const std::string& parameter) {
+  return schedule.values.contains(parameter) ? value(schedule, parameter) : 0;
+}
+
 struct Parameters {
-  int tile_x, tile_y, tile_k, unroll_taps, phase, passes, prefetch, task_rows;
+  int tile_x, tile_y, tile_k, unroll_taps, phase, passes, prefetch, task_rows, task_columns;
   bool unroll_epilogue, unroll_channels;
 
   explicit Parameters(const Schedule& schedule)
@@ -54,11 +59,11 @@ struct Parameters {
         unroll_taps(value(schedule, "unroll_taps")),
         phase(value(schedule, "phase")),
         passes(value(schedule, "passes")),
-        prefetch(schedule.values.contains("prefetch") ? value(schedule, "prefetch") : 0),
+        prefetch(value_or_zero(schedule, "prefetch")),
         task_rows(value(schedule, "task_rows")),
+        task_columns(value_or_zero(schedule, "task_columns")),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0),
-        unroll_channels(schedule.values.contains("unroll_channels") &&
-                        value(schedule, "unroll_channels") != 0) {}
+        unroll_channels(value_or_zero(schedule, "unroll_channels") != 0) {}
 };
 
 // Blocks of input channels; 0 where they are not split.
@@ -247,7 +252,7 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
   stage.split(x, x_out, x_in, p.tile_x, overlap);
   std::vector<VarOrRVar> order{lane};
   std::vector<Var> unrolled{x_in};
-  std::vector<Var> outer;  // candidates for the parallel loop, innermost first
+  std::vector<Var> outer;  // loops that tasks are of, innermost first
 
   const Var channels = anchor.loop(anchor.lane_axis), k_in("k_in"), k_out("k_out");
   const bool has_channels = anchor.dimension_of_axis[anchor.lane_axis] != 0;
@@ -276,23 +281,20 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
     if (p.task_rows > 0 && p.task_rows < height && !low_tile) {
       stage.split(y_out, rows, y_out, p.task_rows / (p.tile_y * p.phase),
                   TailStrategy::GuardWithIf);
-      order.push_back(rows);
       outer.push_back(rows);
     }
-    for (int axis = anchor.rank - 3; axis >= 2; --axis) {
-      order.push_back(anchor.loop(axis));
-      outer.push_back(anchor.loop(axis));
-    }
+    for (int axis = anchor.rank - 3; axis >= 2; --axis) outer.push_back(anchor.loop(axis));
   } else {
     order.push_back(x_out);
+    if (p.task_columns > 0) {
+      const Var columns("columns");
+      stage.split(x_out, columns, x_out, p.task_columns, TailStrategy::GuardWithIf);
+      outer.push_back(columns);
+    }
   }
-  if (has_channels) {
-    order.push_back(k_out);
-    outer.push_back(k_out);
-  }
-  const Var images = anchor.loop(1 - anchor.lane_axis);
-  order.push_back(images);
-  outer.push_back(images);
+  if (has_channels) outer.push_back(k_out);
+  outer.push_back(anchor.loop(1 - anchor.lane_axis));  // images
+  order.insert(order.end(), outer.begin(), outer.end());
   stage.reorder(order).vectorize(lane);
   if (p.unroll_epilogue) {
     for (const Var& variable : unrolled) stage.unroll(variable);

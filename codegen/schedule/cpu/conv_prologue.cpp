@@ -5,7 +5,8 @@
 // written and read once more. Tiles as in conv_direct: tile_x × tile_y positions by tile_k blocks
 // of output channels in registers.
 //
-// Parameters: tile_x, tile_y, tile_k; rows: of an image whose input is computed at a time;
+// Parameters: tile_x, tile_y, tile_k; rows: of an image whose input is computed at a time; band:
+// rows that are cut into these, the last ones being the rest where they do not divide;
 // unroll_epilogue (0 or 1); parallel (0 or 1): over rows and images.
 
 #include <fmt/format.h>
@@ -25,13 +26,14 @@ using Halide::VarOrRVar;
 constexpr std::string_view kName = "conv_prologue";
 
 struct Parameters {
-  int tile_x, tile_y, tile_k, rows;
+  int tile_x, tile_y, tile_k, band, rows;
   bool unroll_epilogue, parallel;
 
   explicit Parameters(const Schedule& schedule)
       : tile_x(value(schedule, "tile_x")),
         tile_y(value(schedule, "tile_y")),
         tile_k(value(schedule, "tile_k")),
+        band(value(schedule, "band")),
         rows(value(schedule, "rows")),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0),
         parallel(value(schedule, "parallel") != 0) {}
@@ -47,8 +49,10 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
         .help("schedule this kernel with contraction_plain");
   }
   require_divides(kName, "tile_k", p.tile_k, anchor.extent(anchor.lane_axis));
-  require_divides(kName, "rows", p.rows, anchor.extent(2));
+  require_divides(kName, "band", p.band, anchor.extent(2));
+  if (p.rows < 1 || p.rows > p.band) require_divides(kName, "rows", p.rows, p.band);
   require_divides(kName, "tile_y", p.tile_y, p.rows);
+  require_divides(kName, "tile_y", p.tile_y, p.band);
   const bool once = kernel.overwrites_operand();
   const int64_t width = anchor.extent(3);
   if (once || p.tile_x < 1 || p.tile_x > width) require_divides(kName, "tile_x", p.tile_x, width);
@@ -62,9 +66,11 @@ struct Loops {
 Loops schedule_tiles(Anchor& anchor, const Parameters& p) {
   Func& stage = anchor.stage;
   const Var lane = lower::Kernel::physical(0), x = anchor.loop(3), y = anchor.loop(2);
-  const Var x_in("x_in"), x_out("x_out"), y_in("y_in"), y_out("y_out"), rows("rows");
+  const Var x_in("x_in"), x_out("x_out"), y_in("y_in"), y_out("y_out"), rows("rows"), band("band");
   stage.split(x, x_out, x_in, p.tile_x, TailStrategy::ShiftInwards);
-  stage.split(y, rows, y_out, p.rows).split(y_out, y_out, y_in, p.tile_y);
+  const TailStrategy rest = p.band % p.rows == 0 ? TailStrategy::Auto : TailStrategy::GuardWithIf;
+  stage.split(y, band, rows, p.band).split(rows, rows, y_out, p.rows, rest);
+  stage.split(y_out, y_out, y_in, p.tile_y);
   std::vector<VarOrRVar> order{lane};
   std::vector<Var> unrolled{x_in, y_in};
   const bool has_channels = anchor.dimension_of_axis[anchor.lane_axis] != 0;
@@ -77,14 +83,14 @@ Loops schedule_tiles(Anchor& anchor, const Parameters& p) {
   order.insert(order.end(), {x_in, y_in, x_out, y_out});
   if (has_channels) order.push_back(k_out);
   const Var image = anchor.loop(0);
-  order.insert(order.end(), {rows, image});
+  order.insert(order.end(), {rows, band, image});
   stage.reorder(order).vectorize(lane);
   if (p.unroll_epilogue) {
     for (const Var& variable : unrolled) stage.unroll(variable);
   }
   if (!p.parallel) return {x_out, rows};
   const Var task("task");
-  stage.fuse(rows, image, task).parallel(task);
+  stage.fuse(rows, band, band).fuse(band, image, task).parallel(task);
   return {x_out, task};
 }
 
@@ -127,6 +133,7 @@ void conv_prologue(lower::Kernel& kernel, const Schedule& schedule) {
   const std::vector<Var> variables = prologue.args();
   prologue.compute_at(anchor.stage, loops.rows)
       .bound_extent(variables[1], static_cast<int>(anchor.extent(3)))
+      .bound_storage(variables[2], parameters.rows)
       .vectorize(variables[0], static_cast<int>(anchor.contraction.prologue_block));
 }
 

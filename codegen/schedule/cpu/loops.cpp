@@ -18,6 +18,51 @@ int vector_dimension(const std::vector<int>& extents) {
   return 0;
 }
 
+// Splits the loop over rows, where the dimensions outside of it are only `tasks` tasks, and fuses
+// its parts with `outer`. Returns how many rows a part has, which is the same for all: where no
+// such number of parts is near, the last one overlaps the one before, or with `once` there are
+// none.
+int share_rows(Func& stage, const Var& row, int extent, bool once, int& tasks, Var& outer) {
+  const int wanted = std::min((kParallelTasks + tasks - 1) / tasks, extent);
+  int parts = wanted;  // more of them where they are then alike
+  while (parts < std::min(2 * wanted, extent) && extent % parts != 0) ++parts;
+  if (extent % parts != 0) parts = once ? 1 : wanted;
+  if (parts == 1) return extent;
+  const int share = (extent + parts - 1) / parts;
+  const Var part("part"), fused("outer_and_part");
+  stage.split(row, part, row, share, TailStrategy::ShiftInwards).fuse(part, outer, fused);
+  outer = fused;
+  tasks *= (extent + share - 1) / share;
+  return share;
+}
+
+// Loops over the dimensions outside of the vectorised one, the parallel loop over as many as give
+// enough tasks. With `once`, each element is computed by one of them.
+RowLoop schedule_outer(Func& stage, const std::vector<int>& extents, int vectorised, bool once,
+                       bool parallel) {
+  const int outermost = static_cast<int>(extents.size()) - 1;
+  Var outer = lower::Kernel::physical(outermost), task("task");
+  int tasks = extents[outermost];
+  for (int d = outermost - 1; d > vectorised + 1 && tasks < kParallelTasks; --d) {
+    Var fused("outer" + std::to_string(d));
+    stage.fuse(lower::Kernel::physical(d), outer, fused);
+    outer = fused;
+    tasks *= extents[d];
+  }
+  const Var row = lower::Kernel::physical(vectorised + 1);
+  int rows = extents[vectorised + 1];
+  if (parallel && vectorised + 1 < outermost && tasks < kParallelTasks)
+    rows = share_rows(stage, row, rows, once, tasks, outer);
+  if (parallel && tasks > 2 * kParallelTasks) {
+    const int share = (tasks + kParallelTasks - 1) / kParallelTasks;
+    stage.split(outer, task, outer, share, TailStrategy::GuardWithIf).parallel(task);
+  } else if (parallel && tasks > 1) {
+    stage.parallel(outer);
+  }
+  if (vectorised + 1 == outermost) return {stage, outer, true};
+  return {stage, row, true, rows};
+}
+
 }  // namespace
 
 int vector_lanes(const Target& target, const std::vector<Halide::Type>& types, int64_t extent) {
@@ -59,25 +104,9 @@ RowLoop schedule_stage(lower::Kernel& kernel, size_t index, bool parallel) {
     }
     return {stage, vectors, false};
   }
-  Var outer = lower::Kernel::physical(outermost);
-  int tasks = extents[outermost];
-  for (int d = outermost - 1; d > vectorised + 1 && tasks < kParallelTasks; --d) {
-    Var fused("outer" + std::to_string(d));
-    stage.fuse(lower::Kernel::physical(d), outer, fused);
-    outer = fused;
-    tasks *= extents[d];
-  }
-  if (parallel && tasks > 1) {
-    if (tasks > kParallelTasks) {
-      int share = (tasks + kParallelTasks - 1) / kParallelTasks;
-      stage.split(outer, task, outer, share, TailStrategy::GuardWithIf);
-      stage.parallel(task);
-    } else {
-      stage.parallel(outer);
-    }
-  }
-  if (vectorised + 1 == outermost) return {stage, outer, true};
-  return {stage, lower::Kernel::physical(vectorised + 1), true, extents[vectorised + 1]};
+  // Sizes of what is computed per row do not show through rows that overlap.
+  const bool once = kernel.overwrites_operand() || !kernel.reductions.empty();
+  return schedule_outer(stage, extents, vectorised, once, parallel);
 }
 
 }  // namespace ag::schedule
