@@ -90,22 +90,27 @@ void attention(Network& n, Shape queries, int64_t keys, int64_t width, bool mask
 const Case kCases[] = {
     {"attention over 197 tokens",
      [](Network& n) {
-       attention(n, {2, 3, 197, 64}, 197, 64, false);
+       attention(n, {1, 14, 197, 64}, 197, 64, false);
      },
      "attention{"},
     {"attention in windows, with bias and mask",
      [](Network& n) {
-       attention(n, {8, 3, 49, 32}, 49, 32, true);
+       attention(n, {75, 3, 49, 32}, 49, 32, true);
      },
      "attention{"},
     {"attention to other tokens, odd widths",
      [](Network& n) {
-       attention(n, {1, 2, 13, 21}, 301, 19, true);
+       attention(n, {4, 9, 61, 21}, 301, 19, true);
      },
      "attention{"},
+    {"attention whose scores stay in cache",
+     [](Network& n) {
+       attention(n, {2, 3, 49, 32}, 49, 32, true);
+     },
+     "reduction{"},
     {"attention to long rows",
      [](Network& n) {
-       attention(n, {1, 1, 40, 16}, 1500, 40, false);
+       attention(n, {1, 8, 44, 16}, 1500, 40, false);
      },
      "attention{"},
     {"one row, columns in parallel",
@@ -137,6 +142,21 @@ const Case kCases[] = {
        n.output(reshape(transpose(y, {0, 2, 1, 3}), {2, 4, 240}));
      },
      "reduction{"},
+    {"patches merged along rows",
+     [](Network& n) {
+       Tensor x = n.input("x", {2, 6, 4, 32});
+       const auto part = [&](int64_t y, int64_t column) {
+         return slice(x, {0, y, column, 0}, {2, 6, 4, 32}, {1, 2, 2, 1});
+       };
+       n.output(1.5 * concat({part(0, 0), part(1, 0), part(0, 1), part(1, 1)}, 3));
+     },
+     "pointwise{"},
+    {"unequal parts along rows",
+     [](Network& n) {
+       n.output(
+           relu(concat({n.input("a", {5, 64}), n.input("b", {5, 32}), n.input("c", {5, 96})}, 1)));
+     },
+     "pointwise{"},
     {"softmax of 197",
      [](Network& n) {
        n.output(softmax(n.input("x", {3, 5, 197})));

@@ -4,9 +4,9 @@
 // Some rows at a time: their scores are computed in register tiles and wait in scratch, with what
 // is elementwise behind them where it goes to the reductions of rows alone (a bias, a mask); the
 // rows are reduced and become probabilities, in scratch as well; then register tiles of the result
-// sum probabilities by values. Blocks of rows of one matrix are neighbours in a task, which copies
-// a right operand once that is stored by columns. The last blocks and tiles overlap their
-// neighbours.
+// sum probabilities by values. Rows in scratch are a whole number of vectors apart. Blocks of rows
+// of one matrix are neighbours in a task, which copies a right operand once that is stored by
+// columns. The last blocks and tiles overlap their neighbours.
 //
 // Parameters: rows: of a block; score_m, score_n, score_lanes: register tile of scores, rows by
 // vectors of columns; value_m, value_n, value_lanes: of results; pack_scores, pack_values (0 or 1):
@@ -145,6 +145,7 @@ void schedule_scores(const Parts& parts, const Func& stage, const Loops& loops,
       m_in("m_in");
   scores.compute_at(stage, loops.block)
       .bound_extent(column, static_cast<int>(parts.shape.back()))
+      .align_storage(column, p.score.lanes)
       .bound_extent(row, p.rows)
       .split(column, n_out, n_in, p.score.width(), TailStrategy::ShiftInwards)
       .split(n_in, vector, lane, p.score.lanes)
@@ -169,6 +170,7 @@ void schedule_rows(lower::Kernel& kernel, const Parts& parts, const Func& stage,
       std::clamp<int64_t>(kMostElements / width, 1, std::min<int64_t>(kMostRows, p.rows));
   rows.compute_at(stage, loops.block)
       .bound_extent(column, static_cast<int>(width))
+      .align_storage(column, p.score.lanes)
       .bound_extent(row, p.rows)
       .split(column, vectors, lane, vector_lanes(kernel.target, rows.types(), width),
              TailStrategy::ShiftInwards)

@@ -35,7 +35,7 @@ void schedule_panel(lower::Kernel& kernel, const lower::Contraction& product, in
   const bool transposed = node.attributes.flag("transpose_b");
   const Var column = panel.args()[transposed ? 1 : 0], depth = panel.args()[transposed ? 0 : 1];
   const Var vector("vector"), lane("lane");
-  panel.compute_at(consumer, at).reorder_storage(column, depth);
+  panel.compute_at(consumer, at).reorder_storage(column, depth).align_storage(column, lanes);
   panel.split(column, vector, lane, lanes).reorder(lane, depth, vector).vectorize(lane);
 }
 
