@@ -63,8 +63,8 @@ class ReportCommands(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         cls.addClassCleanup(scratch.cleanup)
         cls.folder = pathlib.Path(scratch.name)
-        # A batch of 32 is large enough for parallel loops.
-        cls.argent("compile", "lenet5", "--seed", 0, "--batch", "1,32", "-o", "lenet5.so")
+        # A batch of 192 is enough work for two threads.
+        cls.argent("compile", "lenet5", "--seed", 0, "--batch", "1,192", "-o", "lenet5.so")
         made = cls.argent("bench", "lenet5.so", "--runs", 3, "--threads", 2, "--kernels", "--trace",
                           "trace.json", "--html", "report.html", "--json")
         cls.figures = json.loads(made.stdout)
