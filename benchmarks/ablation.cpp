@@ -7,7 +7,7 @@
 // step; without any, those of benchmarks/peers. Prints a table in Markdown: the milliseconds of
 // each subject with everything (the minimum of the rounds), then for each pass how many times as
 // long the subject takes without it, as the median of the rounds' ratios; a dash where the pass
-// changes no kernel. --write makes a page of it (docs/ablation.md).
+// changes no kernel. --write makes a page of it.
 
 #include <fmt/format.h>
 
@@ -173,7 +173,7 @@ std::string line_of_means(const std::vector<Row>& rows) {
 std::string page(const std::string& table, int threads) {
   return fmt::format(
       "# What each pass is worth\n\n"
-      "Written by `build/benchmarks/ablation --write docs/ablation.md`, {} thread{}. One line a\n"
+      "Written by `build/benchmarks/ablation --write FILE`, {} thread{}. One line a\n"
       "network: milliseconds of one image with every pass (`NAME:BATCH`: of a training step), "
       "then\n"
       "how many times as long it takes when one pass is left out (`--without PASS`) and the "

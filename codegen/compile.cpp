@@ -178,7 +178,7 @@ Graph lower_to_kernels(const Graph& graph, const Target& target, const LoweringO
   const LayoutModel* layouts = &row_major;
   if (runs("layout", options)) layouts = schedules.get();
   kernels = assign_layouts(kernels, *layouts);
-  return runs("share_storage", options) ? share_storage(kernels) : kernels;
+  return runs("share_storage", options) ? share_storage(kernels) : keep_storage_apart(kernels);
 }
 
 CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,

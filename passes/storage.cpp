@@ -336,4 +336,16 @@ Graph share_storage(const Graph& kernels) {
   return copy.finish();
 }
 
+Graph keep_storage_apart(const Graph& kernels) {
+  GraphCopy copy(kernels);
+  for (int i = 0; i < kernels.size(); ++i) {
+    const Node& node = kernels.node(i);
+    if (is_class(node, "concat") || is_class(node, "slice"))
+      copy_as(copy, i, "pointwise");
+    else
+      copy.node(i);
+  }
+  return copy.finish();
+}
+
 }  // namespace ag

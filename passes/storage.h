@@ -31,4 +31,7 @@ std::map<Value, StoredSlice> stored_slices(const Graph& kernels);
 //   %3: f32[1,64,8,8]{aBcd16b} = kernel(%0, %2, class="concat", …)
 Graph share_storage(const Graph& kernels);
 
+// The same graph with no value inside another: each concat and slice is a kernel that copies.
+Graph keep_storage_apart(const Graph& kernels);
+
 }  // namespace ag

@@ -102,10 +102,11 @@ DeviceKernel::DeviceKernel(DeviceModule& module, const std::string& name,
   };
   note("kernel", 1);
   note("maxntidx", threads);
-  // A block may use all registers there are: ptxas spills where it hopes to fit more blocks. But
-  // many operands it then loads ahead until there are too many.
+  // A large block may use all registers there are: ptxas spills where it hopes to fit more of them.
+  // In small ones it then loads ahead until registers run out, and so it does with many operands.
   constexpr size_t kFewParameters = 16;
-  if (exclusive.size() <= kFewParameters) note("minctasm", 1);
+  constexpr int64_t kLargeBlock = 256;
+  if (threads >= kLargeBlock && exclusive.size() <= kFewParameters) note("minctasm", 1);
   at.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function_));
   llvm::FastMathFlags contracts;
   contracts.setAllowContract();

@@ -14,8 +14,9 @@ using namespace ag;
 
 namespace {
 
-plan::ProgramPlan plan_of(const Graph& graph, const Target& target) {
-  const Graph kernels = lower_to_kernels(graph, target);
+plan::ProgramPlan plan_of(const Graph& graph, const Target& target,
+                          const LoweringOptions& options = {}) {
+  const Graph kernels = lower_to_kernels(graph, target, options);
   const plan::EntryGraph entry{"main", &kernels};
   return plan::plan_program("network", target, {&entry, 1});
 }
@@ -47,6 +48,18 @@ TEST_CASE("networks of the zoo take at most a twentieth more memory than they mu
       INFO(copy.what << " at " << copy.location.text());
       CHECK(copy.at_edge);
     }
+  }
+}
+
+TEST_CASE("without shared storage, concats and slices are copies") {
+  for (const char* name : {"densenet121", "googlenet", "wavenet"}) {
+    CAPTURE(name);
+    const Graph graph = zoo_model(name).forward();
+    const plan::ProgramPlan shared = plan_of(graph, find_target("x86-64-v4"));
+    const plan::ProgramPlan apart =
+        plan_of(graph, find_target("x86-64-v4"), {.without = {"share_storage"}});
+    CHECK(plan::copies_of(apart, apart.program.entries[0]).size() >
+          plan::copies_of(shared, shared.program.entries[0]).size());
   }
 }
 
