@@ -28,4 +28,15 @@ inline void check_close(const Array& got, const ReferenceTensor& want, double al
   CHECK(worst <= allowed * largest);
 }
 
+// The largest difference, as a part of the largest element wanted; infinite where a result is NaN.
+inline double relative_error(const Array& got, const ReferenceTensor& want) {
+  double range = 1e-3, worst = 0;
+  for (double value : want.floats) range = std::max(range, std::fabs(value));
+  for (int64_t i = 0; i < want.count(); ++i) {
+    const double error = std::fabs(got.get_double(i) - want.floats[i]);
+    worst = std::isnan(error) ? INFINITY : std::max(worst, error);
+  }
+  return worst / range;
+}
+
 }  // namespace ag

@@ -29,7 +29,7 @@ inline double largest_error(const ReferenceTensor& a, const ReferenceTensor& b) 
   for (double value : b.floats) scale = std::max(scale, std::abs(value));
   for (int64_t i = 0; i < a.count(); ++i) {
     const double difference = std::abs(a.floats[i] - b.floats[i]);
-    if (!(difference <= error)) error = difference;  // NaN stays
+    error = std::isnan(difference) ? INFINITY : std::max(error, difference);
   }
   return error / scale;
 }

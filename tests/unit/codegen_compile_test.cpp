@@ -16,19 +16,11 @@
 #include "ir/ops/view.h"
 #include "ir/ops/window.h"
 #include "tests/all_threads.h"
+#include "tests/ramp.h"
 
 namespace {
 
 using namespace ag;
-
-// Values in [-1, 1) that differ from element to element, the same in every run.
-Array ramp(const TensorType& type, int seed) {
-  Array array(type.dtype, type.shape);
-  for (int64_t i = 0; i < array.count(); ++i) {
-    array.set_double(i, static_cast<double>((i * 7919 + seed * 104729) % 2003) / 1001.5 - 1);
-  }
-  return array;
-}
 
 struct Values {
   std::map<std::string, Array> weights;

@@ -17,6 +17,8 @@
 #include "ir/ops/pointwise.h"
 #include "ir/ops/reduce.h"
 #include "ir/ops/view.h"
+#include "tests/check_close.h"
+#include "tests/ramp.h"
 
 using namespace ag;
 
@@ -88,24 +90,6 @@ Tensor build(Network& n, const Case& test) {
                       test.outputs, 1, {});
 }
 
-// Different numbers in [-1, 1), the same each time.
-Array ramp(const TensorType& type, int seed) {
-  Array array(type.dtype, type.shape);
-  for (int64_t i = 0; i < array.count(); ++i)
-    array.set_double(i, static_cast<double>((i * 7919 + seed * 104729) % 2003) / 1001.5 - 1);
-  return array;
-}
-
-double error_of(const Array& got, const ReferenceTensor& want) {
-  double range = 1e-3, worst = 0;
-  for (double value : want.floats) range = std::max(range, std::fabs(value));
-  for (int64_t i = 0; i < want.count(); ++i) {
-    const double error = std::fabs(got.get_double(i) - want.floats[i]);
-    if (!(error <= worst)) worst = error;  // NaN stays
-  }
-  return worst / range;
-}
-
 struct Compiled {
   CompiledProgram program;
   std::vector<Array> inputs;
@@ -155,7 +139,7 @@ void check_runs(const Compiled& compiled) {
   ProgramInstance one = program->instance(1), two = program->instance(2),
                   five = program->instance(5);
   const Array first = one.run(0, compiled.inputs)[0];
-  CHECK(error_of(first, compiled.expected) <= 1e-5);
+  CHECK(relative_error(first, compiled.expected) <= 1e-5);
   for (int run = 0; run < 5; ++run) {
     CHECK(two.run(0, compiled.inputs)[0] == first);
     CHECK(five.run(0, compiled.inputs)[0] == first);

@@ -17,6 +17,8 @@
 #include "ir/ops/softmax.h"
 #include "ir/ops/view.h"
 #include "tests/all_threads.h"
+#include "tests/check_close.h"
+#include "tests/ramp.h"
 
 using namespace ag;
 
@@ -48,14 +50,6 @@ struct Network {
   }
   void output(Tensor y) { graph.add_output("y", y.value()); }
 };
-
-Array ramp(const TensorType& type, int64_t seed) {
-  Array array(type.dtype, type.shape);
-  for (int64_t i = 0; i < array.count(); ++i) {
-    array.set_double(i, static_cast<double>((i * 7919 + seed * 104729) % 2003) / 1001.5 - 1);
-  }
-  return array;
-}
 
 struct Case {
   std::string name;
@@ -170,16 +164,6 @@ const Case kCases[] = {
      "reduction{"},
 };
 
-double error_of(const Array& got, const ReferenceTensor& want) {
-  double range = 1e-3, worst = 0;
-  for (double value : want.floats) range = std::max(range, std::fabs(value));
-  for (int64_t i = 0; i < want.count(); ++i) {
-    const double error = std::fabs(got.get_double(i) - want.floats[i]);
-    if (!(error <= worst)) worst = error;  // NaN stays
-  }
-  return worst / range;
-}
-
 // The network compiled against the interpreter, and with several threads against one.
 void check_network(const Case& test, DType dtype, double most_error) {
   CAPTURE(test.name);
@@ -209,7 +193,7 @@ void check_network(const Case& test, DType dtype, double most_error) {
   ProgramInstance one = program->instance(1), two = program->instance(2),
                   five = program->instance(5);
   const Array first = one.run(0, inputs)[0];
-  CHECK(error_of(first, interpret(network.graph, bindings)[0]) <= most_error);
+  CHECK(relative_error(first, interpret(network.graph, bindings)[0]) <= most_error);
   for (int run = 0; run < 5; ++run) {
     CHECK(two.run(0, inputs)[0] == first);
     CHECK(five.run(0, inputs)[0] == first);
