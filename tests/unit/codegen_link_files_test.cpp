@@ -102,6 +102,24 @@ TEST_CASE("a shared library exports its ABI, needs libc and libm only, and is th
   CHECK(sum.get_double(4) == doctest::Approx(std::exp(1.0) + 2));
 }
 
+TEST_CASE("weights stand once in every kind of file, and aligned where they are used") {
+  const plan::Program program = bake_weights(tiny_program("alpha", host(), 1));
+  const plan::Program levels[] = {program, program};
+  const std::string& weights = *program.prepared;
+  REQUIRE(weights.size() >= 32);
+  for (EmitKind kind : {EmitKind::shared_library, EmitKind::static_library, EmitKind::object,
+                        EmitKind::executable}) {
+    for (size_t count : {1, 2}) {
+      const std::string file = emit({levels, count}, kind, "alpha.so");
+      const size_t place = file.find(weights);
+      REQUIRE(place != std::string::npos);
+      CHECK(file.find(weights, place + 1) == std::string::npos);
+      // An archive's members stand at even places only.
+      if (kind != EmitKind::static_library) CHECK(place % plan::kStorageAlignment == 0);
+    }
+  }
+}
+
 TEST_CASE("call sites carry the user's lines and layers") {
   const Folder folder;
   emit_file(tiny_program("alpha", host(), 1), EmitKind::shared_library, folder.file("alpha.so"));
