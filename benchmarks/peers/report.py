@@ -94,8 +94,9 @@ def summary_table(rows):
         for text, key in (("multiply-adds on registers", "peak_gflops"),
                           ("copies through memory", "copy_gb_per_s")):
             gains = limit_scaling(rows, key)
-            lines.append([f"*{text}*", "", "", *[""] * len(columns),
-                          *[f"{gains[n]:.2f}" if n in gains else "" for n in counts[1:]]])
+            if gains:
+                lines.append([f"*{text}*", "", "", *[""] * len(columns),
+                              *[f"{gains[n]:.2f}" if n in gains else "" for n in counts[1:]]])
     heads = [", ".join(["speed-up", *[f"batch {batch}"] * (len(batches) > 1),
                         plural(n, "thread")]) for batch, n in columns]
     heads += [f"{plural(n, 'thread')} : {counts[0]}" for n in counts[1:]]
@@ -106,15 +107,17 @@ def times_table(rows):
     """Minimum and median of every engine in every row."""
     engines = list(dict.fromkeys(name.removeprefix("step-") for row in rows
                                  for name in row["engines"]))
+    with_copies = any("copy_gb_per_s" in row for row in rows)
     lines = []
     for row in rows:
         times = {name.removeprefix("step-"): about for name, about in row["engines"].items()}
         cells = [f"{times[name]['min_ms']:.2f} ({times[name]['median_ms']:.2f})"
                  if name in times else "" for name in engines]
         copy = f"{row['copy_gb_per_s']:.0f}" if "copy_gb_per_s" in row else ""
-        lines.append([label(row), row["threads"], f"{row['peak_gflops']:.0f}", copy, *cells])
-    return markdown(["network", "threads", "peak GFLOP/s", "copy GB/s", *map(title, engines)],
-                    lines)
+        lines.append([label(row), row["threads"], f"{row['peak_gflops']:.0f}",
+                      *[copy] * with_copies, *cells])
+    return markdown(["network", "threads", "peak GFLOP/s", *["copy GB/s"] * with_copies,
+                     *map(title, engines)], lines)
 
 
 def memory_table(rows):
@@ -167,7 +170,8 @@ Written by `benchmarks/peers/run --write` (options: `--help`). Every engine runs
 with the same weights in f32 in a process of its own; engines take turns, run by run, in one
 session, beside this machine's FMA peak. Times are the minimum in milliseconds, the median in
 brackets. Outputs are held to PyTorch's in float64 before anything is timed. The peak is that of all
-threads of a row at the same time, and so is the copy, of 64 MB that no cache holds.
+threads of a row at the same time, and so is the copy, where there is one: of 64 MB that no cache
+holds.
 
 {times_table(rows)}
 

@@ -62,6 +62,10 @@ bool is_library(EmitKind kind) {
          kind == EmitKind::object;
 }
 
+std::string header_beside(const std::string& path) {
+  return fs::path(path).replace_extension(".h").string();
+}
+
 }  // namespace
 
 std::string emit(std::span<const plan::Program> levels, EmitKind kind,
@@ -98,7 +102,17 @@ std::string emit(const plan::Program& program, EmitKind kind, const std::string&
   return emit({&program, 1}, kind, file_name);
 }
 
+void check_header_place(EmitKind kind, const std::string& path) {
+  if (kind == EmitKind::executable) return;
+  const std::string header = kind == EmitKind::header ? path : header_beside(path);
+  if (!fs::is_regular_file(header) || is_header_text(read_file(header))) return;
+  throw CompileError(
+      fmt::format("{} is not a header made by Argent, and would be written over", header))
+      .help("give the library another name or folder, or move the header away");
+}
+
 void emit_file(std::span<const plan::Program> levels, EmitKind kind, const std::string& path) {
+  check_header_place(kind, path);
   const std::string bytes = emit(levels, kind, fs::path(path).filename().string());
   write_file(path, bytes);
   if (kind == EmitKind::executable || kind == EmitKind::shared_library) {
@@ -109,9 +123,7 @@ void emit_file(std::span<const plan::Program> levels, EmitKind kind, const std::
       throw CompileError(fmt::format("cannot make {} executable: {}", path, error.message()));
     }
   }
-  if (is_library(kind)) {
-    write_file(fs::path(path).replace_extension(".h").string(), header_text(levels));
-  }
+  if (is_library(kind)) write_file(header_beside(path), header_text(levels));
 }
 
 void emit_file(const plan::Program& program, EmitKind kind, const std::string& path) {

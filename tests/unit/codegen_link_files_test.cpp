@@ -282,6 +282,26 @@ TEST_CASE("what cannot be written or opened is the user's error") {
   CHECK_THROWS_AS(LoadedProgram::from_file(folder.file("other.so")), CompileError);
 }
 
+TEST_CASE("a library's header is written over one of Argent, and over no other") {
+  const Folder folder;
+  const plan::Program program = tiny_program("mine", host(), 1);
+  const std::string header = folder.file("mine.h"), text = "Model make_net();\n";
+  write_file(header, text);
+  for (const auto& [kind, name] :
+       {std::pair(EmitKind::shared_library, "mine.so"),
+        std::pair(EmitKind::static_library, "mine.a"), std::pair(EmitKind::header, "mine.h")}) {
+    CHECK_THROWS_WITH_AS(emit_file(program, kind, folder.file(name)),
+                         doctest::Contains("mine.h is not a header made by Argent"), CompileError);
+  }
+  CHECK(bytes_of(header) == text);
+  CHECK_FALSE(fs::exists(folder.file("mine.so")));
+  CHECK_NOTHROW(emit_file(program, EmitKind::executable, folder.file("mine")));
+
+  fs::remove(header);
+  emit_file(program, EmitKind::shared_library, folder.file("mine.so"));
+  CHECK_NOTHROW(emit_file(program, EmitKind::static_library, folder.file("mine.a")));
+}
+
 TEST_CASE("a kernel that calls an unknown function is named") {
   plan::Program program = tiny_program("alpha", host(), 1);
   const Folder folder;
