@@ -61,9 +61,9 @@ const RoleRow* role_row(const OpDef& op) {
 }
 
 // Ops whose recomputation costs more than a load or two.
-constexpr const OpDef* kExpensive[] = {&ops::exp,     &ops::log,   &ops::tanh,
-                                       &ops::erf,     &ops::sin,   &ops::cos,
-                                       &ops::sigmoid, &ops::power, &ops::random_bits};
+constexpr const OpDef* kExpensive[] = {
+    &ops::exp, &ops::log, &ops::tanh,    &ops::erf,   &ops::gelu_slope,
+    &ops::sin, &ops::cos, &ops::sigmoid, &ops::power, &ops::random_bits};
 
 bool is_expensive(const Node& node) {
   return std::find(std::begin(kExpensive), std::end(kExpensive), node.op) != std::end(kExpensive);

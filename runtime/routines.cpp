@@ -91,10 +91,15 @@ void zero_box(const halide_buffer_t& buffer, const ag::rt::BoxRecord& box, uint3
   const Walk walk(box.dims, box.dims, static_cast<int32_t>(box.dimensions), width_of(buffer));
   const size_t bytes = walk.row_bytes();
   const int64_t begin = walk.rows() * part / parts, end = walk.rows() * (part + 1) / parts;
-  if (bytes == 64) {  // sixteen channels of one pixel: stores instead of a call
-    walk.each_row(begin, end, [=](int64_t offset, int64_t) { memset(origin + offset, 0, 64); });
-  } else {
-    walk.each_row(begin, end, [=](int64_t offset, int64_t) { memset(origin + offset, 0, bytes); });
+  const auto zero = [&](auto bytes_of_row) {
+    walk.each_row(begin, end,
+                  [=](int64_t offset, int64_t) { memset(origin + offset, 0, bytes_of_row()); });
+  };
+  switch (bytes) {  // sixteen or eight channels of one pixel or two: stores instead of a call
+    case 128: return zero([] { return size_t{128}; });
+    case 64: return zero([] { return size_t{64}; });
+    case 32: return zero([] { return size_t{32}; });
+    default: return zero([=] { return bytes; });
   }
 }
 

@@ -11,5 +11,7 @@ Halide::Expr sigmoid_of(const Halide::Expr& x);  // f32: 3 ulp
 Halide::Expr sin_of(const Halide::Expr& x);      // f32: 2 ulp for |x| < 8192
 Halide::Expr cos_of(const Halide::Expr& x);      // f32: 2 ulp for |x| < 8192
 Halide::Expr erf_of(const Halide::Expr& x);      // f32: 4 ulp
+// Φ(x) + x φ(x); f32: 4e-7.
+Halide::Expr gelu_slope_of(const Halide::Expr& x);
 
 }  // namespace ag::lower

@@ -99,6 +99,7 @@ constexpr Lowering kPointwiseLowerings[] = {
     {&ops::cos, unary<cos_of>},
     {&ops::tanh, unary<tanh_of>},
     {&ops::erf, unary<erf_of>},
+    {&ops::gelu_slope, unary<gelu_slope_of>},
     {&ops::sigmoid, unary<sigmoid_of>},
     {&ops::relu, unary<relu_of>},
     {&ops::floor, unary<floor_of>},

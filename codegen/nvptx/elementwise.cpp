@@ -93,6 +93,19 @@ Value* erf_of(Builder& at, Value* x) {
   return clamp(at, at.CreateFDiv(at.CreateFMul(near, p), q), -1, 1);
 }
 
+// 1/2 + x P(x²) / Q(x²) on [−6, 6]: see codegen/lower/math.cpp.
+Value* gelu_slope_of(Builder& at, Value* x) {
+  Value* near = clamp(at, x, -6, 6);
+  Value* z = at.CreateFMul(near, near);
+  Value* p = polynomial(at, z,
+                        {7.978845324e-01, -3.074343579e-02, 1.420917306e-02, 2.418441923e-05,
+                         3.585057262e-05, 1.908850079e-07});
+  Value* q = polynomial(
+      at, z,
+      {1.0, 2.948057006e-01, 4.106470254e-02, 3.528762793e-03, 1.935199667e-04, 8.887475390e-06});
+  return at.CreateFAdd(at.CreateFDiv(at.CreateFMul(near, p), q), real(at, 0.5));
+}
+
 Value* relu_of(Builder& at, Value* x) {
   return at.CreateSelect(at.CreateFCmpOGT(x, real(at, 0)), x, real(at, 0));
 }
@@ -135,6 +148,7 @@ constexpr Row kRows[] = {
     {&ops::reciprocal, [](Builder& at, Operands x) { return at.CreateFDiv(real(at, 1), x[0]); }},
     {&ops::tanh, unary<tanh_of>},
     {&ops::erf, unary<erf_of>},
+    {&ops::gelu_slope, unary<gelu_slope_of>},
     {&ops::sigmoid, unary<sigmoid_of>},
     {&ops::relu, unary<relu_of>},
     {&ops::floor, named<llvm::Intrinsic::floor>},

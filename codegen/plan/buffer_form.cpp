@@ -76,7 +76,8 @@ std::vector<BufferDim> dims_of(const BufferForm& form) {
 }
 
 // For each axis with a halo, a slab before and one behind it. Slabs of an outer axis span the halos
-// of inner axes and the inside of outer ones, so that they do not overlap.
+// of inner axes and the inside of outer ones. What is behind one row lies before the next: where
+// the axis outside has halos on both sides, the two slabs are one, of as many and one runs.
 std::vector<Box> halo_boxes(const BufferForm& form) {
   std::vector<Box> boxes;
   if (form.halo.empty()) return boxes;
@@ -96,7 +97,21 @@ std::vector<Box> halo_boxes(const BufferForm& form) {
     }
     boxes.push_back(box);
   };
+  const auto joins_rows = [&](size_t d) {
+    const auto both = [&](size_t axis) { return halo_of(axis).low > 0 && halo_of(axis).high > 0; };
+    return d > 0 && both(d) && both(d - 1) && form.strides[d - 1] == padded[d] * form.strides[d];
+  };
+  const auto join_slabs = [&](size_t d) {
+    slab(d, inside[d], halo_of(d).high + halo_of(d).low);
+    Box& box = boxes.back();
+    box.offset -= form.strides[d - 1] * width;
+    box.dims[layout.size() - d].extent += 1;
+  };
   for (size_t d = 0; d < layout.size(); ++d) {
+    if (joins_rows(d)) {
+      join_slabs(d);
+      continue;
+    }
     if (halo_of(d).low > 0) slab(d, -halo_of(d).low, halo_of(d).low);
     if (halo_of(d).high > 0) slab(d, inside[d], halo_of(d).high);
   }

@@ -8,6 +8,7 @@
 // of one vector of inputs; the channels and the taps of a row are unrolled, so that neighbouring
 // positions share it.
 
+#include "codegen/schedule/caches.h"
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/conv_view.h"
 #include "codegen/schedule/register_tile.h"
@@ -62,7 +63,8 @@ class DepthwiseChooser {
     Tile best;
     double least = 1e30;
     const bool narrow = conv_.extents.input > 1;
-    for (int64_t y : divisors(height_, phase_ > 1 || narrow ? 1 : 4)) {
+    const bool one_row = phase_ > 1 || narrow || comes_from_afar();
+    for (int64_t y : divisors(height_, one_row ? 1 : 4)) {
       for (int64_t x = 1; x <= std::min<int64_t>(width_, narrow ? 8 : 16); ++x) {
         if (phase_ > 1 && (width_ % x != 0 || (x < width_ && x % phase_ != 0))) continue;
         const double cost = cost_of_tile({x, y});
@@ -72,6 +74,18 @@ class DepthwiseChooser {
       }
     }
     return best;
+  }
+
+  // Whether operands and results leave the third-level cache: rows that are read one after the
+  // other then arrive sooner than those that a higher tile reads side by side. More taps are bound
+  // by arithmetic.
+  bool comes_from_afar() const {
+    constexpr int64_t kMostTaps = 9;
+    if (taps_ > kMostTaps) return false;
+    int64_t bytes = 0;
+    for (const BufferForm& form : conv_.kernel.operands) bytes += form.type.bytes();
+    for (const BufferForm& form : conv_.kernel.results) bytes += form.type.bytes();
+    return bytes > kCaches.third * 3 / 4;
   }
 
   // Cycles per useful vector of results.

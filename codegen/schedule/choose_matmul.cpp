@@ -113,7 +113,22 @@ bool wants_rows_outside(const MatmulView& product, const MatmulTile& tile, int64
   const int64_t blocks = (tiles + per_block - 1) / per_block;
   const int64_t panels_outside = far_readings(left, panels) * left + right;
   const int64_t rows_outside = left + far_readings(right, blocks) * right;
-  return product.batch == 1 && rows_outside < panels_outside;
+  // With both near, long rows of a result that comes from afar decide.
+  const bool far_result = product.rows * product.columns * 4 > kCaches.second;
+  return product.batch == 1 &&
+         (rows_outside < panels_outside || (rows_outside == panels_outside && far_result));
+}
+
+// Whether each product of a batch copies its left operand first: where tiles read a few elements of
+// each of its rows and all products' operands come from afar, but one stays in the second-level
+// cache. Products are the parallel tasks.
+bool wants_left_copied(const KernelView& kernel, const MatmulView& product, const Node& node) {
+  constexpr int64_t kLeastProducts = 8;
+  const BufferForm* form = kernel.form_of(node.operands[0]);
+  const int64_t bytes = product.rows * product.depth * 4;
+  return node.attributes.flag("transpose_a") && form && form->type.layout.is_row_major() &&
+         product.batch >= kLeastProducts && product.batch * bytes > kCaches.second &&
+         bytes <= kCaches.second / 2;
 }
 
 // Few rows by a right operand whose depth is innermost: each of its rows is read once.
@@ -172,6 +187,7 @@ Schedule choose_matmul(const KernelView& kernel) {
   const double row = flops / static_cast<double>(panels * product.rows);
   const int64_t tiles = (product.rows + tile.m - 1) / tile.m;
   const int64_t wanted = static_cast<int64_t>(kTaskFlops / row) / tile.m + 1;
+  const bool pack_left = !columns_apart && wants_left_copied(kernel, product, *node);
   const bool rows_outside = parallel && !columns_apart && wants_rows_outside(product, tile, lanes);
   const int64_t task = rows_outside ? tiles_of_block(product, tiles) : divisor_from(tiles, wanted);
   return {"matmul",
@@ -179,6 +195,7 @@ Schedule choose_matmul(const KernelView& kernel) {
            {"tile_n", tile.n},
            {"lanes", lanes},
            {"pack", columns_apart},
+           {"pack_left", pack_left},
            {"unroll_epilogue", is_short_epilogue(kernel.body)},
            {"rows_outside", rows_outside},
            {"task_rows", parallel ? task * tile.m : 0}}};

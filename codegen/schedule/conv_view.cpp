@@ -62,8 +62,8 @@ int64_t distinct_inputs(int64_t tile, int64_t stride, int64_t taps, int64_t dila
 }
 
 bool is_costly_epilogue(const Graph& body) {
-  static constexpr std::string_view kCostly[] = {"exp", "log", "tanh", "erf",     "sin",
-                                                 "cos", "tan", "pow",  "sigmoid", "logistic"};
+  static constexpr std::string_view kCostly[] = {
+      "exp", "log", "tanh", "erf", "sin", "cos", "tan", "pow", "sigmoid", "logistic", "gelu_slope"};
   for (int i = 0; i < body.size(); ++i) {
     const std::string_view name = body.node(i).op->name;
     if (std::find(std::begin(kCostly), std::end(kCostly), name) != std::end(kCostly)) return true;

@@ -56,6 +56,19 @@ std::vector<Tensor> expand_gelu(const ExpandContext& c) {
   return {0.5 * x * (1.0 + tanh(factor * (x + 0.044715 * x * x * x)))};
 }
 
+// The slope is an op of x alone, so that a kernel keeps nothing but x for it.
+void grad_gelu(GradContext& g) {
+  Tensor x = g.x();
+  if (!g.attributes().flag("approximate")) {
+    g.dx(0, g.dy() * gelu_slope(x));
+    return;
+  }
+  const double factor = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+  Tensor t = tanh(factor * (x + 0.044715 * x * x * x));
+  Tensor inner = factor * (1.0 + (3 * 0.044715) * x * x);
+  g.dx(0, g.dy() * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner));
+}
+
 constexpr bool keeps_zero(const Attributes&) { return true; }
 
 constexpr OpDef activation(std::string_view name, ExpandFunction expand, bool zero_to_zero,
@@ -132,7 +145,7 @@ constinit const OpDef mish = activation(
     },
     true);
 
-constinit const OpDef gelu = activation("gelu", expand_gelu, true, nullptr, kGeluAttributes);
+constinit const OpDef gelu = activation("gelu", expand_gelu, true, grad_gelu, kGeluAttributes);
 
 constinit const OpDef hard_sigmoid = activation(
     "hard_sigmoid",

@@ -43,6 +43,7 @@ constexpr const OpDef* kAllOps[] = {
     &ops::tanh,
     &ops::erf,
     &ops::sigmoid,
+    &ops::gelu_slope,
     &ops::relu,
     &ops::floor,
     &ops::ceil,

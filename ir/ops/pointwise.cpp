@@ -174,6 +174,11 @@ double relu_of(double x) { return x > 0 ? x : 0; }
 double sigmoid_of(double x) {
   return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
 }
+// Φ(x) + x φ(x), with the distribution and density of the normal distribution.
+double gelu_slope_of(double x) {
+  const double density = 0.5 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;  // 1/√(2π)
+  return 0.5 * std::erfc(-x * 0.5 * std::numbers::sqrt2) + x * density * std::exp(-0.5 * x * x);
+}
 double rsqrt_of(double x) { return 1 / std::sqrt(x); }
 double reciprocal_of(double x) { return 1 / x; }
 double negate_of(double x) { return -x; }
@@ -269,6 +274,14 @@ constinit const OpDef erf = unary(
       g.dx(0, g.dy() * ag::exp(-g.x() * g.x()) * (2 * std::numbers::inv_sqrtpi));
     },
     true);
+constinit const OpDef gelu_slope = unary(
+    "gelu_slope", Accepts::floats, eval_unary<gelu_slope_of>,
+    [](GradContext& g) {
+      const double peak = 0.5 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;  // 1/√(2π)
+      Tensor square = g.x() * g.x();
+      g.dx(0, g.dy() * (2.0 - square) * ag::exp(square * -0.5) * peak);
+    },
+    false);
 constinit const OpDef sigmoid = unary(
     "sigmoid", Accepts::floats, eval_unary<sigmoid_of>,
     [](GradContext& g) { g.dx(0, g.dy() * g.y() * (1.0 - g.y())); }, false);
@@ -408,6 +421,7 @@ Tensor sin(Operand x) { return one(ops::sin, x); }
 Tensor cos(Operand x) { return one(ops::cos, x); }
 Tensor tanh(Operand x) { return one(ops::tanh, x); }
 Tensor erf(Operand x) { return one(ops::erf, x); }
+Tensor gelu_slope(Operand x) { return one(ops::gelu_slope, x); }
 Tensor sigmoid(Operand x) { return one(ops::sigmoid, x); }
 Tensor relu(Operand x) { return one(ops::relu, x); }
 Tensor floor(Operand x) { return one(ops::floor, x); }

@@ -8,7 +8,7 @@ namespace ag::ops {
 
 // Unary, floats (negate, abs, sign also signed integers).
 extern const OpDef negate, abs, sign, exp, log, sqrt, rsqrt, reciprocal, sin, cos, tanh, erf,
-    sigmoid, relu, floor, ceil, round;
+    gelu_slope, sigmoid, relu, floor, ceil, round;
 extern const OpDef logical_not;  // bool
 extern const OpDef cast;         // to the declared dtype
 // Binary, floats and integers.
@@ -36,6 +36,7 @@ Tensor sin(Operand x);
 Tensor cos(Operand x);
 Tensor tanh(Operand x);
 Tensor erf(Operand x);
+Tensor gelu_slope(Operand x);  // of x Φ(x) at x: Φ(x) + x φ(x), with the normal distribution's
 Tensor sigmoid(Operand x);
 Tensor relu(Operand x);
 Tensor floor(Operand x);

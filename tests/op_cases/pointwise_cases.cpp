@@ -23,6 +23,7 @@ constexpr UnaryRow kUnaryRows[] = {
     {"cos", cos, -7, 7},
     {"tanh", tanh, -4, 4},
     {"erf", erf, -3, 3},
+    {"gelu_slope", gelu_slope, -7, 7},
     {"sigmoid", sigmoid, -9, 9},
     {"relu", relu, -2, 2},
     {"floor", floor, -5, 5},

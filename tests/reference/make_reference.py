@@ -149,6 +149,10 @@ def plain(function):
     return lambda a, type_, *operands: function(*operands)
 
 
+def gelu_slope(x):
+    return 0.5 * (1 + torch.erf(x * 0.5**0.5)) + x * torch.exp(-0.5 * x * x) / (2 * torch.pi) ** 0.5
+
+
 def same(a, type_, x):
     return x
 
@@ -161,6 +165,7 @@ OPS = {
     "exp": plain(torch.exp), "log": plain(torch.log), "sqrt": plain(torch.sqrt),
     "rsqrt": plain(torch.rsqrt), "reciprocal": plain(torch.reciprocal), "sin": plain(torch.sin),
     "cos": plain(torch.cos), "tanh": plain(torch.tanh), "erf": plain(torch.erf),
+    "gelu_slope": plain(gelu_slope),
     "sigmoid": plain(torch.sigmoid), "relu": plain(F.relu), "floor": plain(torch.floor),
     "ceil": plain(torch.ceil), "round": plain(torch.round),
     "logical_not": plain(torch.logical_not), "cast": cast,

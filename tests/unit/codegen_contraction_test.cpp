@@ -320,6 +320,11 @@ const Case kCases[] = {
        conv_case(b, {1, 40, 33, 29}, {40, 1, 7, 7}, {.padding = {3, 3, 3, 3}, .groups = 40});
      },
      "conv_direct"},
+    {"depthwise, images from far caches", "conv",
+     [](Body& b) {
+       conv_case(b, {16, 40, 36, 37}, {40, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 40});
+     },
+     "conv_direct"},
     {"depthwise, one axis", "conv",
      [](Body& b) {
        conv_case(b, {2, 24, 50}, {24, 1, 9}, {.padding = {4, 4}, .groups = 24});
@@ -609,3 +614,28 @@ const Case kCases[] = {
 
 // AVX2's sixteen registers of eight lanes, and the best this machine has.
 TEST_CASE("contractions compute what the interpreter computes") { check_cases(kCases); }
+
+namespace {
+
+void depthwise_images(Body& b, int64_t images) {
+  conv_case(b, {images, 64, 36, 36}, {64, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 64});
+}
+
+}  // namespace
+
+TEST_CASE("depthwise tiles have one row where images come from far caches") {
+  const auto schedule_of = [](void (*build)(Body&), const char* target) {
+    const Case test{"depthwise", "conv", build, "conv_direct"};
+    Body body;
+    build(body);
+    return request_for(test, body.graph, find_target(target)).schedule;
+  };
+  for (const char* target : {"x86-64-v3", "x86-64-v4"}) {
+    const std::string near = schedule_of([](Body&b) { depthwise_images(b, 1); }, target),
+                      far = schedule_of([](Body&b) { depthwise_images(b, 16); }, target);
+    CAPTURE(near);
+    CAPTURE(far);
+    CHECK(near.find("tile_y=1,") == std::string::npos);
+    CHECK(far.find("tile_y=1,") != std::string::npos);
+  }
+}

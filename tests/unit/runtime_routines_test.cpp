@@ -53,15 +53,20 @@ TEST_CASE("boxes are zeroed and nothing else") {
   }
 }
 
-TEST_CASE("rows of sixteen channels are zeroed one by one and together") {
-  std::vector<float> values(16 * 12, 1);
-  std::vector<halide_dimension_t> dims = {{0, 16, 1, 0}, {0, 4, 16, 0}, {0, 3, 64, 0}};
-  const halide_buffer_t buffer = buffer_of(values, dims);
-  const halide_dimension_t left[] = {{0, 16, 1, 0}, {0, 1, 16, 0}, {0, 3, 64, 0}};
-  const halide_dimension_t top[] = {{0, 16, 1, 0}, {0, 4, 16, 0}, {0, 1, 64, 0}};
-  const ag::rt::BoxRecord boxes[] = {{0, left, 3}, {0, top, 3}};
-  ag::rt::zero_part({&buffer, boxes, 2}, 0, 1);
-  for (size_t i = 0; i < values.size(); ++i) CHECK(values[i] == (i < 64 || i % 64 < 16 ? 0 : 1));
+TEST_CASE("rows of sixteen and of eight channels are zeroed one by one and together") {
+  for (const int channels : {16, 8}) {
+    const int row = 4 * channels;
+    std::vector<float> values(static_cast<size_t>(row) * 3, 1);
+    std::vector<halide_dimension_t> dims = {
+        {0, channels, 1, 0}, {0, 4, channels, 0}, {0, 3, row, 0}};
+    const halide_buffer_t buffer = buffer_of(values, dims);
+    const halide_dimension_t left[] = {{0, channels, 1, 0}, {0, 1, channels, 0}, {0, 3, row, 0}};
+    const halide_dimension_t top[] = {{0, channels, 1, 0}, {0, 4, channels, 0}, {0, 1, row, 0}};
+    const ag::rt::BoxRecord boxes[] = {{0, left, 3}, {0, top, 3}};
+    ag::rt::zero_part({&buffer, boxes, 2}, 0, 1);
+    for (int i = 0; i < 3 * row; ++i)
+      CHECK(values[static_cast<size_t>(i)] == (i < row || i % row < channels ? 0 : 1));
+  }
 }
 
 TEST_CASE("each row of a box is zeroed by one of any number of parts") {

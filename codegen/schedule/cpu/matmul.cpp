@@ -3,12 +3,14 @@
 // A tile of tile_m rows by tile_n vectors of columns stays in registers while the whole depth is
 // summed: the left operand is broadcast, the right one read in vectors. Columns are the outer loop,
 // so that a panel of the right operand stays in cache for all rows; with pack, the panel is copied
-// first, which a right operand that is stored by columns needs. With rows_outside a task's rows are
-// the outer loop, so that they stay in cache for all panels, and what the epilogue reads and writes
-// is read and written in long rows.
+// first, which a right operand that is stored by columns needs. With pack_left, each product of a
+// batch copies its left operand first, in the long rows that it lies in: a transposed one is read a
+// few elements of each row at a time otherwise. With rows_outside a task's rows are the outer loop,
+// so that they stay in cache for all panels, and what the epilogue reads and writes is read and
+// written in long rows.
 //
-// Parameters: tile_m, tile_n, lanes; pack (0 or 1); unroll_epilogue (0 or 1); rows_outside (0 or
-// 1); task_rows: rows of a parallel task, 0: everything on one thread.
+// Parameters: tile_m, tile_n, lanes; pack, pack_left (0 or 1); unroll_epilogue (0 or 1);
+// rows_outside (0 or 1); task_rows: rows of a parallel task, 0: everything on one thread.
 
 #include <fmt/format.h>
 
@@ -16,6 +18,7 @@
 
 #include "codegen/schedule/apply.h"
 #include "codegen/schedule/cpu/anchor.h"
+#include "codegen/schedule/cpu/loops.h"
 #include "codegen/schedule/cpu/product_tile.h"
 
 namespace ag::schedule {
@@ -30,7 +33,7 @@ constexpr std::string_view kName = "matmul";
 
 struct Parameters {
   int tile_m, tile_n, lanes, task_rows;
-  bool pack, rows_outside, unroll_epilogue;
+  bool pack, pack_left, rows_outside, unroll_epilogue;
 
   explicit Parameters(const Schedule& schedule)
       : tile_m(value(schedule, "tile_m")),
@@ -38,6 +41,7 @@ struct Parameters {
         lanes(value(schedule, "lanes")),
         task_rows(value(schedule, "task_rows")),
         pack(value(schedule, "pack") != 0),
+        pack_left(value(schedule, "pack_left") != 0),
         rows_outside(value(schedule, "rows_outside") != 0),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0) {}
 };
@@ -59,11 +63,17 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
     require_divides(kName, "tile_m", p.tile_m, rows);
   }
   if (p.task_rows > 0) require_divides(kName, "tile_m", p.tile_m, p.task_rows);
+  if (p.pack_left && anchor.rank < 3) {
+    throw CompileError(fmt::format("schedule: {}: pack_left wants a batch of products, not {}",
+                                   kName, to_string(kernel.result_type(0))))
+        .help("leave pack_left 0");
+  }
 }
 
 // The loops of the result outside a register tile.
 struct Tiles {
   Var m_out{"m_out"}, n_out{"n_out"};
+  Var product{"product"};  // the loop around one product of the batch, or several
 };
 
 Tiles schedule_tiles(Anchor& anchor, const Parameters& p) {
@@ -75,19 +85,22 @@ Tiles schedule_tiles(Anchor& anchor, const Parameters& p) {
   stage.split(n_in, vector, lane, p.lanes);
   stage.split(row, tiles.m_out, m_in, p.tile_m, TailStrategy::ShiftInwards);
   std::vector<VarOrRVar> order{lane, vector, m_in, tiles.m_out};
-  std::vector<Var> outer;
-  const bool cut = p.task_rows > 0 && !p.pack && p.task_rows < anchor.extent(anchor.rank - 2);
+  std::vector<Var> inner, outer;
+  const bool cut =
+      p.task_rows > 0 && !p.pack && !p.pack_left && p.task_rows < anchor.extent(anchor.rank - 2);
   if (cut) {
     stage.split(tiles.m_out, rows, tiles.m_out, p.task_rows / p.tile_m, TailStrategy::GuardWithIf);
     outer.push_back(rows);
   }
-  if (!cut || !p.rows_outside) outer.push_back(tiles.n_out);
-  if (cut && p.rows_outside) order.push_back(tiles.n_out);
+  const bool columns_inside = p.pack_left || (cut && p.rows_outside);
+  (columns_inside ? inner : outer).push_back(tiles.n_out);
+  order.insert(order.end(), inner.begin(), inner.end());
   order.insert(order.end(), outer.begin(), outer.end());
   for (int axis = anchor.rank - 3; axis >= 0; --axis) {
     order.push_back(anchor.loop(axis));
     outer.push_back(anchor.loop(axis));
   }
+  if (anchor.rank > 2) tiles.product = anchor.loop(anchor.rank - 3);
   stage.reorder(order).vectorize(lane);
   if (p.unroll_epilogue) stage.unroll(vector).unroll(m_in);
   if (p.task_rows > 0) {
@@ -100,8 +113,25 @@ Tiles schedule_tiles(Anchor& anchor, const Parameters& p) {
     }
     if (outer.size() == 1) tiles.n_out = task;
     stage.parallel(task);
+    if (p.pack_left) tiles.product = task;
   }
   return tiles;
+}
+
+// Copies the left operand of one product, vectors along its rows in memory.
+void schedule_left(lower::Kernel& kernel, const Anchor& anchor, const Tiles& tiles) {
+  const Node& node = kernel.body.node(anchor.contraction.node);
+  const Value left = node.operands[0];
+  Func copy = kernel.values[left.node][left.result].in(anchor.contraction.func);
+  const Var along = copy.args()[0], row = copy.args()[1], vector("vector"), lane("lane");
+  const Shape& shape = kernel.body.type(left).shape;
+  const int lanes = vector_lanes(kernel.target, copy.types(), shape.back());
+  copy.compute_at(anchor.stage, tiles.product)
+      .bound_extent(along, static_cast<int>(shape.back()))
+      .bound_extent(row, static_cast<int>(shape[shape.size() - 2]))
+      .align_storage(along, lanes)
+      .split(along, vector, lane, lanes, TailStrategy::ShiftInwards)
+      .vectorize(lane);
 }
 
 }  // namespace
@@ -114,6 +144,7 @@ void matmul(lower::Kernel& kernel, const Schedule& schedule) {
   schedule_product_tile(anchor.contraction,
                         {parameters.tile_m, parameters.tile_n, parameters.lanes}, anchor.stage,
                         tiles.m_out);
+  if (parameters.pack_left) schedule_left(kernel, anchor, tiles);
   if (parameters.pack)
     schedule_panel(kernel, anchor.contraction, parameters.lanes, anchor.stage, tiles.n_out);
 }

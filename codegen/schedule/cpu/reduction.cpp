@@ -81,13 +81,28 @@ Parts find_parts(lower::Reduction& reduction, const Shape& shape) {
   return {part, outermost / share, {within}};
 }
 
+// The columns of a sum: vectors of `lanes`, `panel` of which are summed side by side.
+struct Columns {
+  Var variable;
+  int64_t extent;
+  int lanes, panel;
+};
+
 // Vectors of columns, the reduced loops outside them, those over `parts` outermost; returns the
-// loop over vectors.
-Var schedule_column_sums(Func& sums, const Var& column, int lanes, int64_t columns,
-                         const std::vector<RVar>& reduced, const std::vector<Var>& parts = {}) {
-  vectorise_kept(sums, column, lanes, columns);
-  Var outer = vectorise_kept(sums.update(), column, lanes, columns);
+// loop over vectors, or panels of them.
+Var schedule_column_sums(Func& sums, const Columns& columns, const std::vector<RVar>& reduced,
+                         const std::vector<Var>& parts = {}) {
+  vectorise_kept(sums, columns.variable, columns.lanes, columns.extent);
+  Var outer = vectorise_kept(sums.update(), columns.variable, columns.lanes, columns.extent);
   std::vector<VarOrRVar> order{Var("lane")};
+  if (columns.panel > 1) {
+    const Var vector("vector"), panels("panels");
+    sums.update()
+        .split(outer, panels, vector, columns.panel, Halide::TailStrategy::RoundUp)
+        .unroll(vector);
+    order.push_back(vector);
+    outer = panels;
+  }
   order.insert(order.end(), reduced.begin(), reduced.end());
   order.push_back(outer);
   order.insert(order.end(), parts.begin(), parts.end());
@@ -95,50 +110,70 @@ Var schedule_column_sums(Func& sums, const Var& column, int lanes, int64_t colum
   return outer;
 }
 
+// Vectors that lie side by side in a row of memory are summed side by side: a single one would be
+// read from every row, a few bytes of each page. Of blocked channels each vector is a stretch of
+// its own.
+int panel_of(const lower::Kernel& kernel, const lower::Reduction& reduction, int axis, int lanes) {
+  constexpr int64_t kMostSums = 8;
+  const Shape& shape = operand_shape(kernel, reduction);
+  const int rank = static_cast<int>(shape.size());
+  const int64_t vectors = shape[axis] / lanes;
+  if (shape[axis] % lanes != 0 || axis != rank - 1 || is_arg(reduction)) return 1;
+  for (const BufferForm& form : kernel.operand_forms) {
+    if (form.type.shape == shape && !form.type.layout.is_row_major()) return 1;
+  }
+  const auto sums = static_cast<int64_t>(reduction.func.types().size());
+  return static_cast<int>(
+      divisor_up_to(vectors, std::clamp<int64_t>(kMostSums / sums, 1, vectors)));
+}
+
 // The sum of the parts, in groups: rounding grows with the length of the last chain of additions,
 // while that of the parts themselves averages out. Returns the loop over vectors of columns.
-Var schedule_sum_of_parts(Func& func, const Parts& parts, const Var& column, int lanes,
-                          int64_t columns) {
+Var schedule_sum_of_parts(Func& func, const Parts& parts, const Columns& columns) {
   int64_t most = static_cast<int64_t>(std::sqrt(static_cast<double>(parts.count)));
   int64_t size = divisor_up_to(parts.count, most);
   RVar group("group"), member("member");
   Var of_group("of_group");
   func.update().split(parts.part, group, member, static_cast<int>(size));
   Func group_sum = func.update().rfactor(group, of_group);
-  Var outer = schedule_column_sums(func, column, lanes, columns, {group});
+  Var outer = schedule_column_sums(func, columns, {group});
   group_sum.compute_at(func, outer);
-  schedule_column_sums(group_sum, column, lanes, columns, {member});
+  schedule_column_sums(group_sum, columns, {member});
   return outer;
+}
+
+// Sums of neighbouring parts, side by side, do not wait for each other.
+void sum_parts_together(Func& partial, const Parts& parts, const Var& part) {
+  const Var together("together");
+  const int chains =
+      static_cast<int>(divisor_up_to(parts.count, std::min<int64_t>(parts.count, 4)));
+  std::vector<VarOrRVar> order{Var("lane"), together};
+  order.insert(order.end(), parts.within.begin(), parts.within.end());
+  partial.update().split(part, part, together, chains).reorder(order).unroll(together);
 }
 
 // A column reduction (the innermost axis stays): vectors of columns, reduced loops outside them.
 void schedule_columns(lower::Kernel& kernel, lower::Reduction& reduction, int axis, bool parallel) {
   const Shape& shape = operand_shape(kernel, reduction);
-  int64_t columns = shape[axis];
-  Var column = kept_variable(reduction, axis, static_cast<int>(shape.size()));
-  int lanes = vector_lanes(kernel.target, reduction.func.types(), columns);
+  const int lanes = vector_lanes(kernel.target, reduction.func.types(), shape[axis]);
+  const Columns columns{kept_variable(reduction, axis, static_cast<int>(shape.size())), shape[axis],
+                        lanes, panel_of(kernel, reduction, axis, lanes)};
   Func& func = reduction.func;
   func.compute_root();
   int64_t outermost = shape[reduction.axes.back()];
   bool has_parts = reduction.axes.size() > 1 ? outermost > 1 : outermost > kLongestChain;
   has_parts = has_parts && !is_arg(reduction);
   if (element_count(shape) < kTwoStepElements || !has_parts) {
-    schedule_column_sums(func, column, lanes, columns, reduction.variables);
+    schedule_column_sums(func, columns, reduction.variables);
     return;
   }
   Parts parts = find_parts(reduction, shape);
   Var part("part");
   Func partial = func.update().rfactor(parts.part, part);
-  // Sums of neighbouring parts do not wait for each other.
-  const Var together("together");
-  schedule_column_sums(partial, column, lanes, columns, parts.within, {part});
-  const int chains =
-      static_cast<int>(divisor_up_to(parts.count, std::min<int64_t>(parts.count, 4)));
-  std::vector<VarOrRVar> order{Var("lane"), together};
-  order.insert(order.end(), parts.within.begin(), parts.within.end());
-  partial.update().split(part, part, together, chains).reorder(order).unroll(together);
-  const Var outer = schedule_sum_of_parts(func, parts, column, lanes, columns);
-  if (columns / lanes >= kColumnTasks || !parallel) {
+  schedule_column_sums(partial, columns, parts.within, {part});
+  if (columns.panel == 1) sum_parts_together(partial, parts, part);
+  const Var outer = schedule_sum_of_parts(func, parts, columns);
+  if (columns.extent / (lanes * columns.panel) >= kColumnTasks || !parallel) {
     partial.compute_at(func, outer);
     if (parallel) func.update().parallel(outer);
     return;

@@ -493,7 +493,7 @@ bool is_gemm_step(const OpDef& op) {
       &ops::equal,    &ops::not_equal,  &ops::less,          &ops::less_equal,
       &ops::greater,  &ops::select,     &ops::greater_equal, &ops::logical_not,
       &ops::floor,    &ops::ceil,       &ops::stop_gradient, &ops::bit_and,
-      &ops::bit_or,   &ops::cast};
+      &ops::bit_or,   &ops::cast,       &ops::gelu_slope};
   return std::find(std::begin(kOps), std::end(kOps), &op) != std::end(kOps);
 }
 
