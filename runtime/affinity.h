@@ -1,8 +1,8 @@
 // Which processors a worker may run on.
 //
-// The scheduler of Linux may wake a worker on its caller's own processor and leave it waiting there
-// for milliseconds while another processor is idle: when it takes the machine for busy it does not
-// look for an idle one. So a team's workers are kept off the processor that their caller runs on.
+// Where another program keeps one processor busy, the scheduler of Linux wakes a worker on its
+// caller's own and leaves both there, so that a call takes as long as on one thread. So a team's
+// workers are kept off the processor that their caller runs on.
 #pragma once
 
 #include <atomic>
