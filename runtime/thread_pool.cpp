@@ -41,6 +41,9 @@ struct alignas(64) Share {
   std::atomic<uint64_t> ticket;
 };
 
+// How long a caller sleeps before it looks again whether its workers run.
+constexpr long kLookNanoseconds = 500'000;
+
 // Members beyond this number share shares.
 constexpr uint32_t kMostShares = 16;
 
@@ -351,6 +354,12 @@ void follow_caller(Team& team) {
   }
 }
 
+void note_processor_times(Team& team) {
+  for (PoolThread* thread = team.borrowed; thread; thread = thread->next) {
+    thread->processor_time = processor_time(thread->affinity);
+  }
+}
+
 // Brings the workers that have not run since their processor time was noted to the caller's
 // processor, which it is about to leave: another program has theirs.
 void bring_waiting(Team& team) {
@@ -367,13 +376,15 @@ void bring_waiting(Team& team) {
 void wait_for_workers(Team& team, uint32_t size) {
   const auto done = [&] { return team.finished.load() == size; };
   if (spin_until(done, kSpinNanoseconds / 2)) return;
-  for (PoolThread* thread = team.borrowed; thread; thread = thread->next) {
-    thread->processor_time = processor_time(thread->affinity);
-  }
+  note_processor_times(team);
   if (spin_until(done, kSpinNanoseconds / 2)) return;
-  bring_waiting(team);
   team.caller_sleeps.store(1);
-  for (uint32_t seen; (seen = team.finished.load()) != size;) futex_wait(team.finished, seen);
+  const timespec while_asleep = {0, kLookNanoseconds};
+  for (uint32_t seen; (seen = team.finished.load()) != size;) {
+    bring_waiting(team);
+    note_processor_times(team);
+    futex_wait(team.finished, seen, &while_asleep);
+  }
 }
 
 int run(Team* team, const Loop& loop) {
