@@ -7,7 +7,8 @@
 // step; without any, those of benchmarks/peers. Prints a table in Markdown: the milliseconds of
 // each subject with everything (the minimum of the rounds), then for each pass how many times as
 // long the subject takes without it, as the median of the rounds' ratios; a dash where the pass
-// changes no kernel. --write makes a page of it.
+// changes no kernel; and a second table of what is left with everything: copies between kernels
+// and memory. --write makes a page of both, written anew after each subject.
 
 #include <fmt/format.h>
 
@@ -19,6 +20,7 @@
 #include <set>
 
 #include "benchmarks/subject.h"
+#include "codegen/plan/copies.h"
 #include "ir/file.h"
 
 namespace {
@@ -123,37 +125,43 @@ double median_ratio(const Variant& without, const Variant& everything) {
   return ratios[ratios.size() / 2];
 }
 
-// The columns of one subject: {pass: ratio}; a pass that changes nothing has none.
+// What one call does and keeps, with every pass.
+struct Remainder {
+  size_t steps = 0;
+  size_t copies = 0, edge_copies = 0;  // steps that only move elements: between kernels; from the
+                                       // caller's inputs or to its outputs
+  int64_t copied_bytes = 0;            // by both, read and written
+  plan::EntryMemory memory;
+};
+
+Remainder remainder_of(const Subject& subject) {
+  const plan::ProgramPlan plan = plan_subject(subject, {.winograd = true});
+  const plan::Entry& entry = plan.program.entries[0];
+  Remainder left{entry.steps.size(), 0, 0, 0, plan.memory[0]};
+  for (const plan::Copy& copy : plan::copies_of(plan, entry)) {
+    ++(copy.at_edge ? left.edge_copies : left.copies);
+    left.copied_bytes += copy.bytes;
+  }
+  return left;
+}
+
 struct Row {
   std::string name;
   double milliseconds = 0;
-  std::map<std::string, double, std::less<>> ratios;
+  std::map<std::string, double, std::less<>> ratios;  // by pass; one that changes nothing has none
+  Remainder left;
 };
 
-Row row_of(const std::string& name, const std::vector<Variant>& variants) {
+Row measure(const std::string& name, int threads, double seconds) {
+  const Subject subject = parse_subject(name);
+  std::vector<Array> inputs;
+  std::vector<Variant> variants = compile_variants(subject, threads, inputs);
+  run_rounds(variants, inputs, seconds);
   const std::vector<double>& times = variants[0].times;
-  Row row{name, *std::min_element(times.begin(), times.end()), {}};
+  Row row{name, *std::min_element(times.begin(), times.end()), {}, remainder_of(subject)};
   for (size_t i = 1; i < variants.size(); ++i)
     row.ratios[variants[i].without] = median_ratio(variants[i], variants[0]);
   return row;
-}
-
-std::string head() {
-  std::string names = "| | ms |", rule = "| --- | --- |";
-  for (std::string_view pass : optional_passes()) {
-    names += fmt::format(" {} |", pass);
-    rule += " --- |";
-  }
-  return names + "\n" + rule + "\n";
-}
-
-std::string line(const Row& row) {
-  std::string text = fmt::format("| {} | {:.2f} |", row.name, row.milliseconds);
-  for (std::string_view pass : optional_passes()) {
-    const auto ratio = row.ratios.find(pass);
-    text += ratio == row.ratios.end() ? " – |" : fmt::format(" {:.2f} |", ratio->second);
-  }
-  return text + "\n";
 }
 
 // Geometric means; where a pass changes nothing its ratio is 1.
@@ -170,42 +178,65 @@ std::string line_of_means(const std::vector<Row>& rows) {
   return text + "\n";
 }
 
-std::string page(const std::string& table, int threads) {
-  return fmt::format(
-      "# What each pass is worth\n\n"
-      "Written by `build/benchmarks/ablation --write FILE`, {} thread{}. One line a\n"
-      "network: milliseconds of one image with every pass (`NAME:BATCH`: of a training step), "
-      "then\n"
-      "how many times as long it takes when one pass is left out (`--without PASS`) and the "
-      "others\n"
-      "stay; a dash where that changes no kernel. Versions take turns, run by run; the time is "
-      "the\n"
-      "least of them, a ratio the median of the rounds'.\n\n"
-      "A ratio near 1 may mean that another pass does the same work another way: a batch norm that "
-      "is\n"
-      "not folded into weights becomes an epilogue. Without `layout` values are stored row by row, "
-      "for\n"
-      "which convolutions have only the plain schedule; without `fuse` each op is a kernel.\n\n{}",
-      threads, threads == 1 ? "" : "s", table);
+std::string table_of_passes(const std::vector<Row>& rows) {
+  std::string text = "| | ms |", rule = "| --- | --- |";
+  for (std::string_view pass : optional_passes()) {
+    text += fmt::format(" {} |", pass);
+    rule += " --- |";
+  }
+  text += "\n" + rule + "\n";
+  for (const Row& row : rows) {
+    text += fmt::format("| {} | {:.2f} |", row.name, row.milliseconds);
+    for (std::string_view pass : optional_passes()) {
+      const auto ratio = row.ratios.find(pass);
+      text += ratio == row.ratios.end() ? " – |" : fmt::format(" {:.2f} |", ratio->second);
+    }
+    text += "\n";
+  }
+  return rows.size() > 1 ? text + line_of_means(rows) : text;
 }
 
-std::string measure(const std::vector<std::string>& subjects, int threads, double seconds) {
-  std::string table;
-  auto add = [&](const std::string& text) {
-    std::cout << text << std::flush;
-    table += text;
-  };
-  add(head());
-  std::vector<Row> rows;
-  for (const std::string& name : subjects) {
-    std::vector<Array> inputs;
-    std::vector<Variant> variants = compile_variants(parse_subject(name), threads, inputs);
-    run_rounds(variants, inputs, seconds);
-    rows.push_back(row_of(name, variants));
-    add(line(rows.back()));
+std::string table_of_remainders(const std::vector<Row>& rows) {
+  std::string text =
+      "| | steps | copies between kernels | at inputs and outputs | MB moved | arena MB | of the "
+      "least |\n| --- | --- | --- | --- | --- | --- | --- |\n";
+  for (const Row& row : rows) {
+    const plan::EntryMemory& memory = row.left.memory;
+    text += fmt::format(
+        "| {} | {} | {} | {} | {:.2f} | {:.2f} | {:.2f} |\n", row.name, row.left.steps,
+        row.left.copies, row.left.edge_copies, 1e-6 * static_cast<double>(row.left.copied_bytes),
+        1e-6 * static_cast<double>(memory.arena_bytes),
+        memory.lower_bound == 0
+            ? 1.0
+            : static_cast<double>(memory.arena_bytes) / static_cast<double>(memory.lower_bound));
   }
-  if (rows.size() > 1) add(line_of_means(rows));
-  return table;
+  return text;
+}
+
+std::string page(const std::vector<Row>& rows, int threads) {
+  return fmt::format(R"(# What each pass is worth
+
+Written by `build/benchmarks/ablation --write FILE`, {} thread{}. One line a network: milliseconds
+of one image with every pass (`NAME:BATCH`: of a training step), then how many times as long it
+takes when one pass is left out (`--without PASS`) and the others stay; a dash where that changes no
+kernel. Versions take turns, run by run; the time is the least of them, a ratio the median of the
+rounds'.
+
+A ratio near 1 may mean that another pass does the same work another way: a batch norm that is not
+folded into weights becomes an epilogue. Without `layout` values are stored row by row, for which
+convolutions have only the plain schedule; without `fuse` each op is a kernel.
+
+{}
+## What is left
+
+Of one call with every pass: its steps; those that only move elements, between two kernels or at the
+caller's inputs and outputs, whose layout is the caller's; what they read and write together; the
+arena, and its size over the least that any plan for this order of kernels has. `argent inspect
+NETWORK` lists each copy with its layer, types and bytes.
+
+{})",
+                     threads, threads == 1 ? "" : "s", table_of_passes(rows),
+                     table_of_remainders(rows));
 }
 
 }  // namespace
@@ -233,8 +264,13 @@ int main(int argc, char** argv) try {
     }
   }
   if (subjects.empty()) subjects.assign(std::begin(kAllSubjects), std::end(kAllSubjects));
-  const std::string table = measure(subjects, threads, seconds);
-  if (!file.empty()) write_file(file, page(table, threads));
+  std::vector<Row> rows;
+  for (const std::string& name : subjects) {
+    std::cerr << name << "\n";
+    rows.push_back(measure(name, threads, seconds));
+    if (!file.empty()) write_file(file, page(rows, threads));
+  }
+  std::cout << table_of_passes(rows) << "\n" << table_of_remainders(rows);
   return 0;
 } catch (const std::exception& error) {
   std::cerr << error.what() << "\n";

@@ -21,6 +21,26 @@ Array example_input(const plan::Tensor& tensor, int64_t classes) {
   return array;
 }
 
+// A subject as kernels with layouts, and the values of its leaves.
+struct Lowered {
+  ProgramEntry kernels;
+  WeightMap values;
+};
+
+Lowered lower(const Subject& subject, const LoweringOptions& options) {
+  Model model = model_of(subject);
+  model.initialize(1);
+  WeightMap values = model.weights();
+  const Target& target = find_target("host");
+  if (!subject.trains)
+    return {{"forward", lower_to_kernels(model.forward(), target, options)}, std::move(values)};
+  TrainingStep step = training_step(model, {.optimizer = sgd(0.01, {.momentum = 0.9})});
+  for (const Parameter& parameter : step.parameters) {
+    if (!values.contains(parameter.name)) values[parameter.name] = draw(parameter, 0);
+  }
+  return {{"step", lower_to_kernels(step.graph, target, options)}, std::move(values)};
+}
+
 }  // namespace
 
 Model model_of(const Subject& subject) {
@@ -30,19 +50,14 @@ Model model_of(const Subject& subject) {
 }
 
 CompiledProgram compile_subject(const Subject& subject, const LoweringOptions& lowering) {
-  Model model = model_of(subject);
-  model.initialize(1);
-  WeightMap values = model.weights();
-  if (!subject.trains) {
-    const ProgramEntry entry{"forward", model.forward()};
-    return compile_graphs("forward", {&entry, 1}, values, {.lowering = lowering});
-  }
-  TrainingStep step = training_step(model, {.optimizer = sgd(0.01, {.momentum = 0.9})});
-  for (const Parameter& parameter : step.parameters) {
-    if (!values.contains(parameter.name)) values[parameter.name] = draw(parameter, 0);
-  }
-  const ProgramEntry entry{"step", step.graph};
-  return compile_graphs("step", {&entry, 1}, values, {.lowering = lowering});
+  const Lowered lowered = lower(subject, lowering);
+  return compile_kernel_graphs(lowered.kernels.name, {&lowered.kernels, 1}, lowered.values);
+}
+
+plan::ProgramPlan plan_subject(const Subject& subject, const LoweringOptions& lowering) {
+  const Lowered lowered = lower(subject, lowering);
+  const plan::EntryGraph entry{lowered.kernels.name, &lowered.kernels.graph};
+  return plan::plan_program(lowered.kernels.name, find_target("host"), {&entry, 1});
 }
 
 std::vector<Array> example_inputs(const Subject& subject, const plan::Program& program) {

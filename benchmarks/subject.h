@@ -22,6 +22,8 @@ struct Subject {
 Model model_of(const Subject& subject);
 // With parameters drawn from a seed.
 CompiledProgram compile_subject(const Subject& subject, const LoweringOptions& lowering);
+// The same without kernels and values.
+plan::ProgramPlan plan_subject(const Subject& subject, const LoweringOptions& lowering);
 // Smooth values in place of images, classes in turn in place of labels, 0.01 for the learning rate.
 std::vector<Array> example_inputs(const Subject& subject, const plan::Program& program);
 double milliseconds(ProgramInstance& instance, const std::vector<Array>& inputs);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "codegen/kernel/disk_cache.h"
 #include "codegen/kernel/worker_pool.h"
@@ -91,7 +92,7 @@ Graph run_fuse_attention(const Graph& graph, const PassOptions& options) {
 Graph run_share_storage(const Graph& graph, const PassOptions&) { return share_storage(graph); }
 
 constexpr Pass kTargetPasses[] = {
-    {"choose_algorithms", "compute 3x3 convolutions of inference by Winograd where it is faster",
+    {"choose_algorithms", "compute convolutions of 3x3 taps by Winograd where that is faster",
      run_choose_algorithms, kTargetParameters},
     {"join_sums", "sum an image where it is stored", run_join_sums, kTargetParameters},
     {"fuse_attention", "compute attention in one kernel, which stores no scores",
@@ -118,6 +119,16 @@ void check_without(const std::vector<std::string>& names) {
     }
     throw CompileError(fmt::format("compile: '{}' is no pass that can be left out", name))
         .help(fmt::format("these can: {}", fmt::join(kOptionalPasses, ", ")));
+  }
+}
+
+// Entries are functions of one library.
+void check_names(std::span<const ProgramEntry> entries) {
+  std::set<std::string_view> names;
+  for (const ProgramEntry& entry : entries) {
+    if (names.insert(entry.name).second) continue;
+    throw CompileError(fmt::format("compile: two entry points are called '{}'", entry.name))
+        .help("give each batch size once");
   }
 }
 
@@ -184,6 +195,7 @@ Graph lower_to_kernels(const Graph& graph, const Target& target, const LoweringO
 CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,
                                const std::map<std::string, Array>& weights,
                                const CompileSettings& settings) {
+  check_names(entries);
   const Target& target = find_target(settings.target);
   std::vector<ProgramEntry> kernels;
   for (const ProgramEntry& entry : entries)

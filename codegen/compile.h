@@ -50,7 +50,8 @@ struct CompiledProgram {
   CompileStatistics statistics;
 };
 
-// all_passes(), then those that ask a target's schedules: `layout`.
+// all_passes(), then those that ask a target's schedules or serve the plan: `layout`,
+// `share_storage` …
 std::span<const Pass> compiler_passes();
 
 // The graph as kernels with layouts for a target: composites written out, duplicates and dead code
@@ -64,7 +65,7 @@ Graph lower_to_kernels(const Graph& graph, const Target& target,
 std::span<const std::string_view> optional_passes();
 
 // Compiles the entries into one program. `weights` are the values of all parameters and states by
-// name; throws CompileError when one is missing or has another type.
+// name; throws CompileError when one is missing or has another type, and for entries of one name.
 CompiledProgram compile_graphs(std::string name, std::span<const ProgramEntry> entries,
                                const std::map<std::string, Array>& weights,
                                const CompileSettings& settings = {});

@@ -28,7 +28,6 @@ class CompileError : public std::exception {
   const char* what() const noexcept override { return text_.c_str(); }
   const std::string& message() const { return message_; }
   const Location& location() const { return location_; }
-  bool has_help() const { return !help_.empty(); }
 
  private:
   void render();

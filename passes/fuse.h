@@ -5,6 +5,11 @@
 
 namespace ag {
 
+struct FuseOptions {
+  // false: every op but views and generators is a kernel of its own, to see what fusion is worth.
+  bool joins = true;
+};
+
 // Groups the primitives of a graph into kernels. What is left are leaves, kernels and outputs.
 //
 //   %1: f32[8,64,56,56] = conv(%x, %w, padding=[1,1,1,1])
@@ -18,12 +23,6 @@ namespace ag {
 // (pooling and its gradients), "gather", "reduction" (one or several over the same rows or
 // columns); without one it is "concat" or "slice" where it is just that, of stored values, else
 // "pointwise".
-//
-// Without `joins` every op but views and generators is a kernel of its own, to see what fusion is
-// worth.
-struct FuseOptions {
-  bool joins = true;
-};
 Graph fuse(const Graph& graph, const FuseOptions& options = {});
 
 }  // namespace ag

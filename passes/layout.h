@@ -35,7 +35,6 @@ class LayoutModel {
 //   %1: f32[8,64,56,56] = kernel(%x, %w, class="conv", …)
 //   %2: f32[8,64,56,56] = kernel(%1, class="pointwise", …)
 // becomes
-//   %1: f32[8,3,58,58] …
 //   %2: f32[64,3,3,3]{ABcd16b16a} = kernel(%w, class="pointwise", layouts="ABcd16b16a", …)
 //   %3: f32[8,64,56,56]{aBcd16b} = kernel(%x, %2, class="conv", layouts="aBcd16b", …)
 //   %4: f32[8,64,56,56]{aBcd16b} = kernel(%3, class="pointwise", layouts="aBcd16b", …)

@@ -45,8 +45,8 @@ struct Pass {
   bool keeps_outputs = true;
 };
 
-// The table of the passes in this folder, in the order of the compiler's pipeline
-// (passes/all_passes.cpp). compiler_passes() of codegen/compile.h has those that know targets, too.
+// The table of the passes in this folder (passes/all_passes.cpp). compiler_passes() of
+// codegen/compile.h has those that know targets, too.
 std::span<const Pass> all_passes();
 
 // What the compiler runs before layouts are chosen; "default" in a pipeline text stands for it.

@@ -32,11 +32,17 @@ struct NamedNetwork {
 //   net.cpp[:function]     C++ with `Model function()` or `Tensor function(Tensor)`; make_net when
 //                          no function is named. Compiled with $CXX (c++) against this
 //                          installation's headers and opened in this process.
-// Throws CompileError when it is none of these, does not compile, or its function fails, and for
-// weights that do not fit.
+// Throws CompileError when it is none of these, does not compile, or its function fails, for
+// weights that do not fit, and for options that such a network has no use for.
 NamedNetwork load_network(const std::string& argument, const NetworkOptions& options = {});
 
-// The same, refusing what has no model: `purpose` ("train") wants to build it anew.
+// Whether `argument` is C++.
+bool is_cpp_network(const std::string& argument);
+
+// The file that `argument` names: "net.cpp" of "net.cpp:make_net"; else the argument itself.
+std::string network_file(const std::string& argument);
+
+// The same as load_network, refusing what has no model: `purpose` ("train") wants to build it anew.
 Model load_model(const std::string& argument, const NetworkOptions& options,
                  std::string_view purpose);
 

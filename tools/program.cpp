@@ -84,8 +84,10 @@ void add_options(CLI::App& command, ProgramOptions& options, const char* model) 
       ->check(whole_number());
   command.add_option("--weights", options.network.weights,
                      "parameters: .safetensors, .npz, .pt, .pth, .th");
-  command.add_option("--seed", options.network.seed,
-                     "draws untrained parameters where no weights are given (0)");
+  command
+      .add_option("--seed", options.network.seed,
+                  "draws untrained parameters where no weights are given (0)")
+      ->check(seed_number());
   command.add_option("--classes", options.network.classes, "classes of a zoo network")
       ->check(whole_number());
   command.add_option("--input-shape", options.network.shape,

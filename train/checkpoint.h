@@ -15,8 +15,8 @@ namespace ag {
 struct Checkpoint {
   WeightMap weights;         // parameters and running statistics
   WeightMap training_state;  // of the optimizer; the random key
-  int64_t step = 0;        // completed steps
-  BatchPosition position;  // of the next batch
+  int64_t step = 0;          // completed steps
+  BatchPosition position;    // of the next batch
   uint64_t seed = 0;
   // The run's description (network, optimizer, schedule …): a run resumes only under the same one.
   std::map<std::string, std::string> settings;

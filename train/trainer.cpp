@@ -11,6 +11,7 @@
 #include "codegen/kernel/request.h"
 #include "deploy/compile.h"
 #include "frontend/init/draw.h"
+#include "ir/file.h"
 #include "ir/print.h"
 #include "train/checkpoint.h"
 #include "train/interruption.h"
@@ -67,6 +68,20 @@ void check_loss(double loss, int64_t step, double learning_rate) {
   throw CompileError(
       fmt::format("the loss of step {} is {}; the learning rate is {}", step, loss, learning_rate))
       .help("use a smaller learning rate");
+}
+
+// Before the first step: a run must not end with a checkpoint that cannot be written, nor write
+// over that of another run.
+void check_checkpoint(const FitOptions& options) {
+  if (options.checkpoint.empty()) return;
+  const std::string path = checkpoint_file(options.checkpoint);
+  if (!options.resume && std::filesystem::exists(path)) {
+    throw CompileError(fmt::format("{} is the checkpoint of an earlier run", path))
+        .help("resume that run (--resume), or name another folder");
+  }
+  std::error_code error;  // the file's own error says more
+  std::filesystem::create_directories(options.checkpoint, error);
+  AtomicFile probe(path);
 }
 
 }  // namespace
@@ -173,6 +188,7 @@ FitReport Trainer::fit(const Dataset& train, const Dataset* test, const FitOptio
   if (test) check_images(model_, *test, batch_);
   Run run{train, test, options, options.normalisation.value_or(train.normalisation)};
   if (options.resume) restore(run);
+  check_checkpoint(options);
   BatchStream stream(train,
                      {.batch = batch_,
                       .augmentation = options.augmentation,
@@ -281,8 +297,6 @@ void Trainer::save(const Run& run) {
     const bool own = model_.weights().contains(name);
     (own ? checkpoint.weights : checkpoint.training_state)[name] = instance_->get(name);
   }
-  std::error_code error;  // the file's own error says more
-  std::filesystem::create_directories(run.options.checkpoint, error);
   save_checkpoint(checkpoint_file(run.options.checkpoint), checkpoint);
 }
 

@@ -49,7 +49,8 @@ struct FitOptions {
   std::optional<Normalisation> normalisation = {};  // default: the data set's own
   Schedule schedule = constant_schedule();          // factor on the optimizer's learning rate
   // Folder of the checkpoint, which is written at each epoch's end, every `checkpoint_steps` steps
-  // when that is not 0, and when SIGINT or SIGTERM stops the run. Empty: none.
+  // when that is not 0, and when SIGINT or SIGTERM stops the run. Empty: none. A run that does not
+  // resume is refused where another's checkpoint lies.
   std::string checkpoint = {};
   int64_t checkpoint_steps = 0;
   bool resume = false;  // go on from the checkpoint; the result is that of a run never stopped

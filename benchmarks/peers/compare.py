@@ -29,7 +29,7 @@ import rest
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WORK = ROOT / ".cache" / "peers"
-ENGINES = ["argent", "ort", "openvino", "torch-compile", "torch-cl", "torch"]
+ENGINES = ["argent", "ort", "openvino", "torch-compile", "torch-compile-cl", "torch-cl", "torch"]
 # Errors allowed, as parts of the largest output of PyTorch in float64; twice the error of PyTorch
 # in f32, where that is more.
 DIRECT, WINOGRAD = 1e-5, 1e-4
@@ -232,6 +232,8 @@ def parse():
                         "default: all of the comparison, with --quick one")
     parser.add_argument("--seconds", type=float, default=6, help="of turns per network")
     parser.add_argument("--json", type=pathlib.Path, default=WORK / "results.json")
+    parser.add_argument("--update", action="store_true",
+                        help="keeps the rows of --json that this run does not measure")
     parser.add_argument("--write", action="store_true",
                         help="puts the table into README.md and the chart into docs/")
     return parser.parse_args()
@@ -245,7 +247,7 @@ def jobs_of(options):
         options.steps = ",".join(f"{name}:{batch}" for name, batch in pairs.items())
     if options.quick:
         options.networks = options.networks or networks.QUICK
-        engines = [name for name in engines if name != "torch-compile"]
+        engines = [name for name in engines if not name.startswith("torch-compile")]
     steps = ["step-argent", *[f"step-{name}" for name in engines if name.startswith("torch")]]
     for threads in [int(word) for word in options.threads.split(",")]:
         for batch in [int(word) for word in filter(None, options.batches.split(","))]:
@@ -256,11 +258,21 @@ def jobs_of(options):
             yield Job(name, "step", int(batch), threads), steps
 
 
+def rows_to_keep(path, jobs):
+    """Rows of the earlier run in `path` that none of the jobs measures."""
+    if not path.exists():
+        sys.exit(f"compare: --update needs {path}, which an earlier run writes")
+    measured = [dataclasses.asdict(job) for job in jobs]
+    return [row for row in json.loads(path.read_text())
+            if not any(all(row[key] == value for key, value in job.items()) for job in measured)]
+
+
 def main():
     options = parse()
     WORK.mkdir(parents=True, exist_ok=True)
-    rows, wrong = [], []
-    for job, engines in jobs_of(options):
+    jobs, wrong = list(jobs_of(options)), []
+    rows = rows_to_keep(options.json, [job for job, _ in jobs]) if options.update else []
+    for job, engines in jobs:
         print(f"{job.mode} {job.name}, batch {job.batch}, {job.threads} threads", file=sys.stderr)
         try:
             rows.append(measure(job, engines, options.seconds))

@@ -4,7 +4,7 @@ import re
 
 TITLES = {"argent": "Argent", "argent-direct": "Argent without Winograd", "ort": "ONNX Runtime",
           "openvino": "OpenVINO", "torch": "PyTorch", "torch-cl": "PyTorch channels-last",
-          "torch-compile": "torch.compile"}
+          "torch-compile": "torch.compile", "torch-compile-cl": "torch.compile channels-last"}
 CHART = "docs/peers.svg"
 PAGE = "docs/peers.md"
 
@@ -28,13 +28,6 @@ def summary(row):
             "percent": 100e3 * row["gflop"] / time / row["peak_gflops"]}
 
 
-def scaling(by_threads):
-    """{threads: how many times as fast as with the fewest we are}, of our minima."""
-    first = min(by_threads)
-    time = {n: summary(row)["ours"] for n, row in by_threads.items()}
-    return {n: time[first] / time[n] for n in sorted(by_threads) if n != first}
-
-
 def limit_scaling(rows, key):
     """{threads: how many times as much as with the fewest the machine does}, of its best rows."""
     best = {}
@@ -48,20 +41,12 @@ def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def label(row):
+def label(row, with_batch=True):
     name, _, extent = row["name"].partition("@")
     parts = [name, f"{extent}²" if extent else "",
              "training step" if row["mode"] == "step" else "",
-             f"batch {row['batch']}" if row["batch"] > 1 else ""]
+             f"batch {row['batch']}" if with_batch and row["batch"] > 1 else ""]
     return ", ".join(filter(None, parts))
-
-
-def cases(rows):
-    """Rows of one network, mode and batch together: {label: {threads: row}}."""
-    found = {}
-    for row in rows:
-        found.setdefault(label(row), {})[row["threads"]] = row
-    return found
 
 
 def markdown(header, lines):
@@ -69,39 +54,52 @@ def markdown(header, lines):
                      for line in [header, ["---"] * len(header), *lines])
 
 
+def plural(count, what):
+    return f"{count} {what}{'s' if count > 1 else ''}"
+
+
 def summary_table(rows):
-    """One line a network: time and share of the peak with the fewest threads, speed-ups over the
-    fastest peer, and what more threads gain, beside what the machine's FMA loop and copies through
-    memory gain."""
+    """One line a network: time and share of the peak with the smallest batch and the fewest
+    threads; speed-ups over the fastest peer, a column for each batch and number of threads; and
+    what more threads gain, beside what the machine's FMA loop and copies through memory gain.
+    A training step has one batch, which its name says; it stands in the columns of the smallest."""
     counts = sorted({row["threads"] for row in rows})
+    batches = sorted({row["batch"] for row in rows if row["mode"] == "forward"}) or [1]
+    columns = [(batch, n) for batch in batches for n in counts]
 
-    def gains(found):
-        return [f"{found[n]:.2f}" if n in found else "" for n in counts[1:]]
+    def column(row):
+        return (row["batch"] if row["mode"] == "forward" else batches[0], row["threads"])
 
-    lines = []
-    for name, by_threads in cases(rows).items():
-        first = summary(by_threads[min(by_threads)])
-        speedups = [f"{summary(by_threads[n])['speedup']:.2f} ({summary(by_threads[n])['peer']})"
-                    if n in by_threads else "" for n in counts]
-        lines.append([name, f"{first['ours']:.2f}", f"{first['percent']:.0f}", *speedups,
-                      *gains(scaling(by_threads))])
-    for (mode, large), text in {("forward", False): "geometric mean, batch 1",
-                                ("forward", True): "geometric mean, larger batches",
-                                ("step", True): "geometric mean, training steps"}.items():
-        chosen = [row for row in rows if row["mode"] == mode and (row["batch"] > 1) == large]
-        means = [[summary(row)["speedup"] for row in chosen if row["threads"] == n]
-                 for n in counts]
+    lines, found = [], {}
+    for row in rows:
+        name = label(row, with_batch=row["mode"] == "step" or len(batches) == 1)
+        found.setdefault(name, {})[column(row)] = summary(row)
+    for name, about in found.items():
+        first = about[min(about)]
+        speedups = [f"{about[key]['speedup']:.2f} ({about[key]['peer']})" if key in about else ""
+                    for key in columns]
+        base, *others = [about.get((batches[0], n)) for n in counts]
+        gains = [f"{base['ours'] / other['ours']:.2f}" if base and other else ""
+                 for other in others]
+        lines.append([name, f"{first['ours']:.2f}", f"{first['percent']:.0f}", *speedups, *gains])
+    for mode, text in (("forward", "inference"), ("step", "training steps")):
+        chosen = [row for row in rows if row["mode"] == mode]
+        means = [[summary(row)["speedup"] for row in chosen if column(row) == key]
+                 for key in columns]
         if len(chosen) > 1:
-            lines.append([f"**{text}**", "", "",
+            lines.append([f"**geometric mean, {text}**", "", "",
                           *[f"**{geometric_mean(values):.2f}**" if values else ""
                             for values in means], *[""] * (len(counts) - 1)])
     if len(counts) > 1:
         for text, key in (("multiply-adds on registers", "peak_gflops"),
                           ("copies through memory", "copy_gb_per_s")):
-            lines.append([f"*{text}*", "", "", *[""] * len(counts),
-                          *gains(limit_scaling(rows, key))])
-    heads = [f"speed-up, {n} thread{'s' if n > 1 else ''}" for n in counts]
-    heads += [f"{n} threads : {counts[0]}" for n in counts[1:]]
+            gains = limit_scaling(rows, key)
+            if gains:
+                lines.append([f"*{text}*", "", "", *[""] * len(columns),
+                              *[f"{gains[n]:.2f}" if n in gains else "" for n in counts[1:]]])
+    heads = [", ".join(["speed-up", *[f"batch {batch}"] * (len(batches) > 1),
+                        plural(n, "thread")]) for batch, n in columns]
+    heads += [f"{plural(n, 'thread')} : {counts[0]}" for n in counts[1:]]
     return markdown(["network", "ms", "% of FMA peak", *heads], lines)
 
 
@@ -109,21 +107,25 @@ def times_table(rows):
     """Minimum and median of every engine in every row."""
     engines = list(dict.fromkeys(name.removeprefix("step-") for row in rows
                                  for name in row["engines"]))
+    with_copies = any("copy_gb_per_s" in row for row in rows)
     lines = []
     for row in rows:
         times = {name.removeprefix("step-"): about for name, about in row["engines"].items()}
         cells = [f"{times[name]['min_ms']:.2f} ({times[name]['median_ms']:.2f})"
                  if name in times else "" for name in engines]
         copy = f"{row['copy_gb_per_s']:.0f}" if "copy_gb_per_s" in row else ""
-        lines.append([label(row), row["threads"], f"{row['peak_gflops']:.0f}", copy, *cells])
-    return markdown(["network", "threads", "peak GFLOP/s", "copy GB/s", *map(title, engines)],
-                    lines)
+        lines.append([label(row), row["threads"], f"{row['peak_gflops']:.0f}",
+                      *[copy] * with_copies, *cells])
+    return markdown(["network", "threads", "peak GFLOP/s", *["copy GB/s"] * with_copies,
+                     *map(title, engines)], lines)
 
 
 def memory_table(rows):
-    """Peak RSS, start and size of forward passes with the fewest threads, of engines that say."""
-    threads = min(row["threads"] for row in rows)
-    chosen = [row for row in rows if row["mode"] == "forward" and row["threads"] == threads]
+    """Peak RSS, start and size of forward passes with the smallest batch and the fewest threads,
+    of engines that say."""
+    forward = [row for row in rows if row["mode"] == "forward"]
+    smallest = min([(row["batch"], row["threads"]) for row in forward], default=None)
+    chosen = [row for row in forward if (row["batch"], row["threads"]) == smallest]
     engines = [name for name in ("argent", "ort", "openvino")
                if any(name in row["engines"] for row in chosen)]
     lines = []
@@ -140,11 +142,14 @@ def memory_table(rows):
 
 
 def chart(rows, path):
-    """Speed relative to the fastest peer, a bar for each row."""
+    """Speed relative to the fastest peer: a bar for each network with the smallest batch, each
+    training step and each number of threads."""
     import matplotlib
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "argent"
     from matplotlib import pyplot
+    smallest = min([row["batch"] for row in rows if row["mode"] == "forward"], default=0)
+    rows = [row for row in rows if row["mode"] == "step" or row["batch"] == smallest]
     labels = [f"{label(row)}, {row['threads']}t" for row in rows]
     values = [summary(row)["speedup"] for row in rows]
     figure, axes = pyplot.subplots(figsize=(8, 0.24 * len(rows) + 1))
@@ -166,7 +171,7 @@ with the same weights in f32 in a process of its own; engines take turns, run by
 session, beside this machine's FMA peak; each waits until the threads of the one before it sleep.
 Times are the minimum in milliseconds, the median in brackets. Outputs are held to PyTorch's in
 float64 before anything is timed. The peak is that of all threads of a row at the same time, and so
-is the copy, of 64 MB that no cache holds.
+is the copy, where there is one: of 64 MB that no cache holds.
 
 {times_table(rows)}
 

@@ -91,9 +91,11 @@ ENGINES = {
     "torch": pytorch(False, False),
     "torch-cl": pytorch(True, False),
     "torch-compile": pytorch(False, True),
+    "torch-compile-cl": pytorch(True, True),
     "step-torch": pytorch_step(False, False),
     "step-torch-cl": pytorch_step(True, False),
     "step-torch-compile": pytorch_step(False, True),
+    "step-torch-compile-cl": pytorch_step(True, True),
 }
 
 

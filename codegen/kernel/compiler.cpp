@@ -14,24 +14,6 @@
 namespace ag {
 namespace {
 
-class InProcessCompiler : public KernelCompiler {
- public:
-  explicit InProcessCompiler(CompileFunction function) : function_(std::move(function)) {}
-
-  std::vector<KernelOutcome> compile_each(std::span<const KernelRequest> requests) override {
-    std::vector<KernelOutcome> outcomes;
-    for (const KernelRequest& request : requests) {
-      outcomes.push_back(run_compile_function(function_, request));
-    }
-    return outcomes;
-  }
-
-  std::string identity() override { return "in-process"; }
-
- private:
-  CompileFunction function_;
-};
-
 constexpr std::string_view kStatusText[kKernelStatusCount] = {
     "compiled", "was rejected", "crashed the kernel compiler", "took too long to compile",
     "needed too much memory to compile"};
@@ -124,10 +106,6 @@ void compile_missing(std::span<const KernelRequest> requests, const Deduplicated
 }
 
 }  // namespace
-
-std::unique_ptr<KernelCompiler> in_process_compiler(CompileFunction function) {
-  return std::make_unique<InProcessCompiler>(std::move(function));
-}
 
 KernelOutcome run_compile_function(const CompileFunction& compile, const KernelRequest& request) {
   try {

@@ -1,5 +1,4 @@
-// The door to kernel compilation. The planner, the tuner and the command see this interface only;
-// behind it stand worker processes, or for debugging a function in this process.
+// The door to kernel compilation: worker processes stand behind it.
 #pragma once
 
 #include <functional>
@@ -29,10 +28,6 @@ class KernelCompiler {
   // Changes whenever another build of the compiler could give other objects; part of cache keys.
   virtual std::string identity() = 0;
 };
-
-// Runs `function` in this process, one kernel after another: for debuggers and for tests. Crashes
-// are not contained, and Halide's names (so the bytes) depend on what was compiled before.
-std::unique_ptr<KernelCompiler> in_process_compiler(CompileFunction function);
 
 // What `compile` runs; turns exceptions into outcomes.
 KernelOutcome run_compile_function(const CompileFunction& compile, const KernelRequest& request);

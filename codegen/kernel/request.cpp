@@ -9,7 +9,7 @@
 namespace ag {
 namespace {
 
-constexpr int64_t kFormatVersion = 4;
+constexpr int64_t kFormatVersion = 5;
 
 void write(ByteWriter& out, const BufferForm& form) {
   const int rank = form.type.rank();
@@ -95,7 +95,7 @@ std::string serialize(const KernelRequest& request) {
 std::string serialize(const KernelResult& result) {
   ByteWriter out;
   out.integer(kFormatVersion).text(result.object).integer(result.scratch_bytes);
-  out.real(result.lowering_ms).real(result.llvm_ms).text(result.loop_nest).text(result.assembly);
+  out.real(result.lowering_ms).real(result.llvm_ms).text(result.loop_nest);
   out.text(result.ptx).text(result.constants);
   write(out, result.launches);
   return out.take();
@@ -125,7 +125,6 @@ std::optional<KernelResult> parse_kernel_result(std::string_view bytes) {
   result.lowering_ms = in.real();
   result.llvm_ms = in.real();
   result.loop_nest = in.text();
-  result.assembly = in.text();
   result.ptx = in.text();
   result.constants = in.text();
   result.launches = read_launches(in);

@@ -37,7 +37,7 @@ struct KernelRequest {
                                      // empty: none
   std::string schedule;              // canonical text of the schedule's name and parameters
   std::string target;                // one of our spelled-out levels, e.g. "x86-64-v4"
-  bool explain = false;              // ask for loop-nest and assembly text too
+  bool explain = false;              // ask for the loop nest's text, too
 
   bool operator==(const KernelRequest&) const = default;
 };
@@ -69,7 +69,6 @@ struct KernelResult {
   double lowering_ms = 0;     // Halide: algorithm and schedule to statements
   double llvm_ms = 0;         // LLVM: statements to the object
   std::string loop_nest;      // when explained
-  std::string assembly;       // when explained
   // For CUDA, in place of the object: a module in text and its launches, one after another.
   std::string ptx;
   std::vector<KernelLaunch> launches;

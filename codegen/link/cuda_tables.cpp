@@ -123,7 +123,8 @@ class CudaTables {
   llvm::Constant* modules() {
     const std::string ptx = ptx_module(program_);
     Constants codes;
-    const std::optional<std::string> ptxas = blobs_.are_embedded() ? find_ptxas() : std::nullopt;
+    const std::optional<std::string> ptxas =
+        blobs_.place() == LinkedInto::file ? find_ptxas() : std::nullopt;
     if (ptxas) {
       const int capability = target_.compute_capability;
       codes.push_back(code("cubin", assemble_ptx(*ptxas, ptx, capability), capability));

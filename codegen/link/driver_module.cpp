@@ -185,7 +185,7 @@ void add_model_function(llvm::Module& module, const plan::Program& program,
 
 std::string model_symbol(const plan::Program& program) { return program.name + "_model"; }
 
-std::string driver_object(std::span<const plan::Program> levels, Blobs blobs) {
+DriverObject driver_object(std::span<const plan::Program> levels, LinkedInto place) {
   const plan::Program& program = levels[0];
   const Target& target = find_target(program.target);
   const std::unique_ptr<llvm::TargetMachine> machine = make_target_machine(target);
@@ -195,14 +195,14 @@ std::string driver_object(std::span<const plan::Program> levels, Blobs blobs) {
   module.setDataLayout(machine->createDataLayout());
   module.setPICLevel(llvm::PICLevel::BigPIC);
   DebugLines lines(module, program.name);
-  BlobTable table(module, blobs);
+  BlobTable blobs(module, place);
   Constants images;
   for (const plan::Program& level : levels) {
-    images.push_back(add_level(module, level, lines, table));
+    images.push_back(add_level(module, level, lines, blobs));
   }
   add_model_function(module, program, images);
   lines.finish();
-  return object_bytes(module, *machine);
+  return {object_bytes(module, *machine), blobs.symbols()};
 }
 
 }  // namespace ag

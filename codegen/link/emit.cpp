@@ -12,6 +12,7 @@
 #include "codegen/link/kernel_lines.h"
 #include "codegen/link/object_linker.h"
 #include "codegen/link/share_weights.h"
+#include "codegen/link/weights_object.h"
 #include "codegen/target.h"
 #include "ir/diagnostics.h"
 #include "ir/file.h"
@@ -26,25 +27,25 @@ constexpr const char* kPoolSymbol = "argent_thread_pool_v1";
 constexpr const char* kGenericModel = "argent_model";
 
 // Driver, kernels with their lines, and runtime; `driver` and `lines` must outlive the result.
-std::vector<ObjectFile> objects_of(std::span<const plan::Program> levels, const Target& target,
-                                   const std::string& driver, const std::string& lines) {
-  std::vector<ObjectFile> objects = {{"driver", driver}};
-  if (!lines.empty()) objects.push_back({"lines", lines});
+std::vector<ObjectFile> code_of(std::span<const plan::Program> levels, const Target& target,
+                                const std::string& driver, const std::string& lines) {
+  std::vector<ObjectFile> objects = {{"driver", {driver}}};
+  if (!lines.empty()) objects.push_back({"lines", {lines}});
   std::set<const std::string*> added;  // one object may define several kernels
   for (const plan::Program& program : levels) {
     for (const auto& [symbol, object] : program.kernels) {
-      if (added.insert(object.get()).second) objects.push_back({symbol, *object});
+      if (added.insert(object.get()).second) objects.push_back({symbol, {*object}});
     }
   }
-  objects.push_back({"runtime", embedded_runtime(target).runtime});
-  if (target.is_cuda()) objects.push_back({"cuda", embedded_runtime(target).cuda});
+  objects.push_back({"runtime", {embedded_runtime(target).runtime}});
+  if (target.is_cuda()) objects.push_back({"cuda", {embedded_runtime(target).cuda}});
   return objects;
 }
 
 // Links once more than an archive needs: an undefined symbol shows now, not at the user's.
 void require_complete(const Target& target, const std::string& object,
                       const plan::Program& program) {
-  link_shared(target, object, program.name, model_symbol(program), "");
+  link_shared(target, {{program.name, {object}}}, program.name, model_symbol(program), "");
 }
 
 struct Extension {
@@ -61,6 +62,10 @@ bool is_library(EmitKind kind) {
          kind == EmitKind::object;
 }
 
+std::string header_beside(const std::string& path) {
+  return fs::path(path).replace_extension(".h").string();
+}
+
 }  // namespace
 
 std::string emit(std::span<const plan::Program> levels, EmitKind kind,
@@ -70,30 +75,44 @@ std::string emit(std::span<const plan::Program> levels, EmitKind kind,
   if (kind == EmitKind::header) return header_text(levels);
   const std::vector<plan::Program> sharing = share_weights(levels);
   for (const plan::Program& level : sharing) check_program(level);
-  const std::string driver = driver_object(sharing, Blobs::embedded);
+  const DriverObject driver = driver_object(sharing, LinkedInto::file);
+  const WeightsObject weights(target, driver.blobs);
   const std::string lines = kernel_lines_object(sharing, target);
-  std::vector<ObjectFile> objects = objects_of(sharing, target, driver, lines);
+  std::vector<ObjectFile> objects = code_of(sharing, target, driver.bytes, lines);
   const std::string symbol = model_symbol(program);
   if (kind == EmitKind::executable) {
-    objects.insert(objects.begin(), {"program", embedded_runtime(target).program});
+    objects.insert(objects.begin(), {"program", {embedded_runtime(target).program}});
+    objects.push_back(weights.file());
     return link_executable(target, objects, symbol, kGenericModel);
   }
-  const std::string object = merge_objects(target, objects, {symbol, kPoolSymbol});
-  switch (kind) {
-    case EmitKind::shared_library:
-      return link_shared(target, object, file_name, symbol, kGenericModel);
-    case EmitKind::static_library:
-      require_complete(target, object, program);
-      return make_archive(object, program.name + ".o");
-    default: require_complete(target, object, program); return object;
+  // In a library's merge the names of the code become local; weights need none, and join later.
+  const std::vector<std::string> exported = {symbol, kPoolSymbol};
+  if (kind == EmitKind::shared_library) {
+    const std::string code = merge_objects(target, objects, exported);
+    return link_shared(target, {{file_name, {code}}, weights.file()}, file_name, symbol,
+                       kGenericModel);
   }
+  objects.push_back(weights.file());
+  const std::string object = merge_objects(target, objects, exported);
+  require_complete(target, object, program);
+  return kind == EmitKind::object ? object : make_archive(object, program.name + ".o");
 }
 
 std::string emit(const plan::Program& program, EmitKind kind, const std::string& file_name) {
   return emit({&program, 1}, kind, file_name);
 }
 
+void check_header_place(EmitKind kind, const std::string& path) {
+  if (kind == EmitKind::executable) return;
+  const std::string header = kind == EmitKind::header ? path : header_beside(path);
+  if (!fs::is_regular_file(header) || is_header_text(read_file(header))) return;
+  throw CompileError(
+      fmt::format("{} is not a header made by Argent, and would be written over", header))
+      .help("give the library another name or folder, or move the header away");
+}
+
 void emit_file(std::span<const plan::Program> levels, EmitKind kind, const std::string& path) {
+  check_header_place(kind, path);
   const std::string bytes = emit(levels, kind, fs::path(path).filename().string());
   write_file(path, bytes);
   if (kind == EmitKind::executable || kind == EmitKind::shared_library) {
@@ -104,9 +123,7 @@ void emit_file(std::span<const plan::Program> levels, EmitKind kind, const std::
       throw CompileError(fmt::format("cannot make {} executable: {}", path, error.message()));
     }
   }
-  if (is_library(kind)) {
-    write_file(fs::path(path).replace_extension(".h").string(), header_text(levels));
-  }
+  if (is_library(kind)) write_file(header_beside(path), header_text(levels));
 }
 
 void emit_file(const plan::Program& program, EmitKind kind, const std::string& path) {

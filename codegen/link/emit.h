@@ -26,8 +26,12 @@ std::string emit(std::span<const plan::Program> levels, EmitKind kind,
                  const std::string& file_name);
 std::string emit(const plan::Program& program, EmitKind kind, const std::string& file_name);
 
+// Throws CompileError when a header would be written over one that Argent did not make: `path`
+// itself, or NAME.h beside a library.
+void check_header_place(EmitKind kind, const std::string& path);
+
 // Writes a file, aside and renamed; a library's header is written beside it. Throws CompileError
-// when the path cannot be written.
+// when the path cannot be written, and as check_header_place() does.
 void emit_file(std::span<const plan::Program> levels, EmitKind kind, const std::string& path);
 void emit_file(const plan::Program& program, EmitKind kind, const std::string& path);
 

@@ -11,6 +11,9 @@
 namespace ag {
 namespace {
 
+// In the first line of each header.
+constexpr std::string_view kTitle = ": a network compiled by Argent for ";
+
 // C types by dtype; the 16-bit floats travel as their bits.
 constexpr const char* kCTypes[kDTypeCount] = {
     "double", "float",    "uint16_t", "uint16_t", "int64_t", "int32_t", "int16_t",
@@ -120,14 +123,14 @@ std::string header_text(std::span<const plan::Program> levels) {
   for (const plan::Program& level : levels) targets += (targets.empty() ? "" : ", ") + level.target;
   const std::string guard = upper(program.name) + "_MODEL_H", &name = program.name;
   std::string text = fmt::format(
-      "/* {0}: a network compiled by Argent for {1}.\n"
+      "/* {0}{1}{2}.\n"
       " *\n"
       " *   argent_network* network = {0}_open(NULL);\n"
       " *   argent_instance* instance = argent_create(network, 1, NULL);\n"
-      " *   {0}_{2}(instance, ...);\n"
+      " *   {0}_{3}(instance, ...);\n"
       " */\n"
-      "#ifndef {3}\n#define {3}\n\n",
-      name, targets, program.entries[0].name, guard);
+      "#ifndef {4}\n#define {4}\n\n",
+      name, kTitle, targets, program.entries[0].name, guard);
   text += abi_header();
   text += fmt::format(
       "\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n"
@@ -138,6 +141,11 @@ std::string header_text(std::span<const plan::Program> levels) {
   for (size_t i = 0; i < program.entries.size(); ++i) text += entry_text(program, i);
   text += fmt::format("\n#ifdef __cplusplus\n}}\n#endif\n#endif /* {} */\n", guard);
   return text;
+}
+
+bool is_header_text(std::span<const std::byte> content) {
+  const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
+  return text.substr(0, text.find('\n')).find(kTitle) != text.npos;
 }
 
 }  // namespace ag

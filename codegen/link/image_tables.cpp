@@ -1,5 +1,7 @@
 #include "codegen/link/image_tables.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -181,10 +183,12 @@ class ImageBuilder {
 
 llvm::Constant* BlobTable::pointer(size_t index, std::string_view bytes) {
   ConstantTables tables(module_);
-  if (source_ == Blobs::external) return tables.external(kBlobSymbols[index], false);
-  llvm::Constant*& data = embedded_[bytes];
-  if (!data) data = tables.bytes(kBlobSymbols[index], bytes, plan::kStorageAlignment);
-  return data;
+  if (place_ == LinkedInto::memory) return tables.external(kBlobSymbols[index], false);
+  const auto same = [&](const BlobSymbol& known) { return known.bytes == bytes; };
+  auto symbol = std::find_if(symbols_.begin(), symbols_.end(), same);
+  if (symbol == symbols_.end())
+    symbol = symbols_.insert(symbol, {fmt::format("argent_blob_{}", symbols_.size()), bytes});
+  return tables.external(symbol->name, false);
 }
 
 std::vector<plan::Blob> blobs_of(const plan::Program& program) {

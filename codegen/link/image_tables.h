@@ -1,7 +1,7 @@
 // The tables of runtime/image.h as constants of the driver module. Internal to codegen/link.
 #pragma once
 
-#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,24 +17,32 @@ class Module;
 
 namespace ag {
 
-// Where the program's bytes come from.
-enum class Blobs {
-  embedded,  // constants of the module
-  external,  // the symbols kBlobSymbols, defined by whoever loads the object
+// Bytes that a module refers to and another object defines.
+struct BlobSymbol {
+  std::string name;
+  std::string_view bytes;
 };
 
-// Bytes in a module: equal ones are there once, whichever programs have them.
+// What an object is linked into.
+enum class LinkedInto {
+  file,    // a library, archive or program
+  memory,  // this process, which defines kBlobSymbols
+};
+
+// The bytes of a program's storages, as symbols of a module. In files equal ones are there once,
+// whichever programs have them; in memory each storage has bytes of its own.
 class BlobTable {
  public:
-  BlobTable(llvm::Module& module, Blobs source) : module_(module), source_(source) {}
-  bool are_embedded() const { return source_ == Blobs::embedded; }
-  // Pointer to the bytes of storage kBlobSymbols[index].
+  BlobTable(llvm::Module& module, LinkedInto place) : module_(module), place_(place) {}
+  LinkedInto place() const { return place_; }
+  // Pointer to the bytes of storage kBlobSymbols[index], which are not empty and outlive the table.
   llvm::Constant* pointer(size_t index, std::string_view bytes);
+  const std::vector<BlobSymbol>& symbols() const { return symbols_; }
 
  private:
   llvm::Module& module_;
-  Blobs source_;
-  std::map<std::string_view, llvm::Constant*> embedded_;
+  LinkedInto place_;
+  std::vector<BlobSymbol> symbols_;
 };
 
 // In the order state, parameters, constants, prepared.

@@ -77,7 +77,7 @@ MemoryCode::MemoryCode(const plan::Program& program) {
   const Target& target = find_target(program.target);
   require_runnable(target);
   check_program(program);
-  const std::string driver = driver_object({&program, 1}, Blobs::external);
+  const std::string driver = driver_object({&program, 1}, LinkedInto::memory).bytes;
   jit_ = make_jit(target, program);
   std::vector<const uint8_t*> addresses;
   for (const plan::Blob& blob : blobs_of(program)) {

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -52,13 +53,16 @@ class WorkFolder {
 
   std::string path(const std::string& name) const { return (path_ / name).string(); }
 
-  std::string add(const std::string& name, std::string_view bytes) const {
+  std::string add(const std::string& name, const std::vector<std::string_view>& pieces) const {
     std::ofstream file(path(name), std::ios::binary);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    size_t size = 0;
+    for (std::string_view bytes : pieces) {
+      file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+      size += bytes.size();
+    }
     file.close();
     if (!file) {
-      throw CompileError(
-          fmt::format("cannot write {} bytes for linking to {}", bytes.size(), path(name)))
+      throw CompileError(fmt::format("cannot write {} bytes for linking to {}", size, path(name)))
           .help("make room there, or set TMPDIR to another folder");
     }
     return path(name);
@@ -77,7 +81,7 @@ class WorkFolder {
 std::vector<std::string> add_all(const WorkFolder& folder, const std::vector<ObjectFile>& objects) {
   std::vector<std::string> paths;
   for (size_t i = 0; i < objects.size(); ++i) {
-    paths.push_back(folder.add(fmt::format("{}.o", i), objects[i].bytes));
+    paths.push_back(folder.add(fmt::format("{}.o", i), objects[i].pieces));
   }
   return paths;
 }
@@ -174,7 +178,15 @@ std::string localize(const std::string& bytes, const std::vector<std::string>& g
 // GCC's objects name this symbol without a need, and lld 19 crashes on it in a relocatable link.
 constexpr const char* kGotSymbol = "_GLOBAL_OFFSET_TABLE_";
 
-std::string without_got_symbol(std::string_view bytes) {
+bool names_got_symbol(const ObjectFile& object) {
+  return std::any_of(object.pieces.begin(), object.pieces.end(), [](std::string_view bytes) {
+    return bytes.find(kGotSymbol) != std::string_view::npos;
+  });
+}
+
+std::string without_got_symbol(const ObjectFile& object) {
+  std::string bytes;
+  for (std::string_view piece : object.pieces) bytes += piece;
   llvm::objcopy::ConfigManager config;
   add_name(config.Common.SymbolsToRemove, kGotSymbol);
   return objcopy(bytes, config);
@@ -196,7 +208,7 @@ std::vector<std::string> final_options(const Target& target, const WorkFolder& f
                                       "-z",
                                       "noexecstack",
                                       "--hash-style=gnu",
-                                      "--build-id=sha1",
+                                      "--build-id=fast",
                                       "--gc-sections",
                                       "--threads=1"};
   if (!alias.empty()) options.push_back(fmt::format("--defsym={}={}", alias, symbol));
@@ -206,8 +218,8 @@ std::vector<std::string> final_options(const Target& target, const WorkFolder& f
 void add_libraries(std::vector<std::string>& options, const WorkFolder& folder,
                    const EmbeddedRuntime& runtime) {
   options.push_back("--as-needed");
-  options.push_back(folder.add("libc.so.6", runtime.libc));
-  options.push_back(folder.add("libm.so.6", runtime.libm));
+  options.push_back(folder.add("libc.so.6", {runtime.libc}));
+  options.push_back(folder.add("libm.so.6", {runtime.libm}));
 }
 
 }  // namespace
@@ -218,19 +230,19 @@ std::string merge_objects(const Target& target, const std::vector<ObjectFile>& o
   std::vector<std::string> options = {"-m", emulation(target),  "-r",
                                       "-o", folder.path("out"), "--threads=1"};
   for (size_t i = 0; i < objects.size(); ++i) {
-    const std::string_view bytes = objects[i].bytes;
-    const bool names_got = bytes.find(kGotSymbol) != std::string_view::npos;
-    options.push_back(folder.add(fmt::format("{}.o", i),
-                                 names_got ? without_got_symbol(bytes) : std::string(bytes)));
+    const std::string name = fmt::format("{}.o", i);
+    options.push_back(names_got_symbol(objects[i])
+                          ? folder.add(name, {without_got_symbol(objects[i])})
+                          : folder.add(name, objects[i].pieces));
   }
   run_lld(options, objects);
   return localize(folder.read("out"), global_symbols);
 }
 
-std::string link_shared(const Target& target, std::string_view object, const std::string& soname,
-                        const std::string& symbol, const std::string& alias) {
+std::string link_shared(const Target& target, const std::vector<ObjectFile>& objects,
+                        const std::string& soname, const std::string& symbol,
+                        const std::string& alias) {
   const WorkFolder folder;
-  const std::vector<ObjectFile> objects = {{soname, object}};
   std::vector<std::string> options = final_options(target, folder, symbol, alias);
   options.insert(options.end(), {"-shared", "-soname", soname});
   for (const std::string& path : add_all(folder, objects)) options.push_back(path);

@@ -10,18 +10,19 @@
 namespace ag {
 
 struct ObjectFile {
-  std::string name;  // for messages
-  std::string_view bytes;
+  std::string name;                      // for messages
+  std::vector<std::string_view> pieces;  // of its bytes, in order
 };
 
 // One relocatable object from several, in which only the named symbols are still global.
 std::string merge_objects(const Target& target, const std::vector<ObjectFile>& objects,
                           const std::vector<std::string>& global_symbols);
 
-// A shared library that exports `object`'s global symbols, and `alias` (when not empty) as another
-// name of `symbol`. Needs libc and libm at most.
-std::string link_shared(const Target& target, std::string_view object, const std::string& soname,
-                        const std::string& symbol, const std::string& alias);
+// A shared library that exports the objects' global symbols, and `alias` (when not empty) as
+// another name of `symbol`. Needs libc and libm at most.
+std::string link_shared(const Target& target, const std::vector<ObjectFile>& objects,
+                        const std::string& soname, const std::string& symbol,
+                        const std::string& alias);
 
 // A position-independent program that begins at _start.
 std::string link_executable(const Target& target, const std::vector<ObjectFile>& objects,

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <functional>
 #include <string_view>
+#include <thread>
+#include <vector>
 
 #include "frontend/init/normal_quantile.h"
 #include "ir/diagnostics.h"
@@ -91,6 +94,24 @@ Array draw_key(const Parameter& parameter, PhiloxKey key) {
   return Array::of<uint32_t>({2}, std::vector<uint32_t>{key[0], key[1]});
 }
 
+constexpr int64_t kBlockWords = 4;  // of Philox
+constexpr int64_t kPartWords = 1 << 16;
+
+// Calls work(begin, end) for parts of [0, count) that begin with a block, on all processors.
+template <class Work>
+void for_parts(int64_t count, Work work) {
+  const int64_t parts = (count + kPartWords - 1) / kPartWords;
+  std::atomic<int64_t> next = 0;
+  const auto take_parts = [&] {
+    for (int64_t part = next++; part < parts; part = next++)
+      work(part * kPartWords, std::min(count, (part + 1) * kPartWords));
+  };
+  const int64_t threads = std::min<int64_t>(parts, std::thread::hardware_concurrency());
+  std::vector<std::jthread> others;
+  for (int64_t i = 1; i < threads; ++i) others.emplace_back(take_parts);
+  take_parts();
+}
+
 Array draw_random(const Parameter& parameter, const Scheme& scheme, PhiloxKey key) {
   if (!is_float(parameter.type.dtype)) {
     throw CompileError(
@@ -100,14 +121,15 @@ Array draw_random(const Parameter& parameter, const Scheme& scheme, PhiloxKey ke
   }
   const double spread = scheme.spread(parameter) * scheme.factor;
   Array array(parameter.type.dtype, parameter.type.shape);
-  PhiloxBlock block{};
-  for (int64_t i = 0; i < array.count(); ++i) {
-    const auto group = static_cast<uint64_t>(i) / 4;
-    if (i % 4 == 0) {
-      block = philox4x32(key, {static_cast<uint32_t>(group), static_cast<uint32_t>(group >> 32)});
+  for_parts(array.count(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += kBlockWords) {
+      const auto block = static_cast<uint64_t>(i / kBlockWords);
+      const PhiloxBlock words =
+          philox4x32(key, {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32)});
+      for (int64_t k = i; k < std::min(end, i + kBlockWords); ++k)
+        array.set_double(k, scheme.number(words[static_cast<size_t>(k - i)], spread));
     }
-    array.set_double(i, scheme.number(block[static_cast<size_t>(i % 4)], spread));
-  }
+  });
   return array;
 }
 

@@ -61,7 +61,8 @@ class ByteReader {
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
     throw CompileError(
-        fmt::format("{}: {}", what_, fmt::format(format, std::forward<Args>(args)...)));
+        fmt::format("{}: {}", what_, fmt::format(format, std::forward<Args>(args)...)))
+        .help("the file is damaged, or of another kind: write or fetch it again");
   }
 
  private:

@@ -138,7 +138,9 @@ DType dtype_of(std::string_view descr, const ByteReader& reader) {
   const bool known_order =
       !descr.empty() && std::string_view("<>|=").find(descr[0]) != std::string_view::npos;
   if (!known_order || row == std::end(kTypeCodes)) {
-    reader.fail("element type '{}' is not supported", descr.substr(0, 40));
+    throw CompileError(
+        fmt::format("{}: element type '{}' is not supported", reader.what(), descr.substr(0, 40)))
+        .help("store floats, integers or booleans: array.astype('float32') in NumPy");
   }
   return row->dtype;
 }

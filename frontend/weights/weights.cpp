@@ -61,10 +61,15 @@ constexpr Reader kReaders[] = {
     {is_safetensors, parse_only_weights},
 };
 
-std::vector<std::byte> one_npy(const WeightMap& weights) {
-  if (weights.size() == 1) return npy_bytes(weights.begin()->second);
-  throw CompileError(fmt::format("a .npy file holds one tensor, but there are {}", weights.size()))
+void check_one(size_t tensors) {
+  if (tensors == 1) return;
+  throw CompileError(fmt::format("a .npy file holds one tensor, but there are {}", tensors))
       .help("write .npz or .safetensors");
+}
+
+std::vector<std::byte> one_npy(const WeightMap& weights) {
+  check_one(weights.size());
+  return npy_bytes(weights.begin()->second);
 }
 
 struct Writer {
@@ -76,6 +81,14 @@ constexpr Writer kWriters[] = {
     {".npz", npz_bytes},
     {".npy", one_npy},
 };
+
+const Writer& writer_of(const std::string& path) {
+  const auto writer =
+      std::ranges::find_if(kWriters, [&](const Writer& row) { return path.ends_with(row.suffix); });
+  if (writer != std::end(kWriters)) return *writer;
+  throw CompileError(fmt::format("cannot write weights to {}: unknown ending", path))
+      .help("end the name in .safetensors, .npz or .npy");
+}
 
 void strip(WeightMap& weights, const std::string& prefix) {
   if (prefix.empty() || weights.empty()) return;
@@ -94,10 +107,10 @@ WeightMap parse_weights(Bytes bytes, const std::string& name, const LoadWeights&
   const auto reader =
       std::ranges::find_if(kReaders, [&](const Reader& row) { return row.recognises(bytes); });
   if (reader == std::end(kReaders)) {
-    throw CompileError(
-        fmt::format("{}: not a weights file: it opens as none of .safetensors, "
-                    ".npz, .npy, or PyTorch's .pt, .pth, .th ({} bytes)",
-                    name, bytes.size()));
+    throw CompileError(fmt::format("{}: not a weights file: it opens as none of .safetensors, "
+                                   ".npz, .npy, or PyTorch's .pt, .pth, .th ({} bytes)",
+                                   name, bytes.size()))
+        .help("give a file of one of these kinds; if it should be one, write or fetch it again");
   }
   WeightMap weights = reader->parse(bytes, name, options.limit);
   strip(weights, options.strip_prefix);
@@ -108,18 +121,12 @@ WeightMap load_weights(const std::string& path, const LoadWeights& options) {
   return parse_weights(read_file(path), path, options);
 }
 
-void save_weights(const std::string& path, const WeightMap& weights) {
-  const auto writer =
-      std::ranges::find_if(kWriters, [&](const Writer& row) { return path.ends_with(row.suffix); });
-  if (writer == std::end(kWriters)) {
-    throw CompileError(fmt::format("cannot write weights to {}: unknown ending", path))
-        .help("end the name in .safetensors, .npz or .npy");
-  }
-  write_file(path, writer->bytes(weights));
+void check_weights_file(const std::string& path, size_t tensors) {
+  if (writer_of(path).bytes == one_npy) check_one(tensors);
 }
 
-void convert_weights(const std::string& from, const std::string& to, const LoadWeights& options) {
-  save_weights(to, load_weights(from, options));
+void save_weights(const std::string& path, const WeightMap& weights) {
+  write_file(path, writer_of(path).bytes(weights));
 }
 
 }  // namespace ag

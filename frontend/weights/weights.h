@@ -30,8 +30,8 @@ WeightMap parse_weights(std::span<const std::byte> bytes, const std::string& nam
 // file is whole or absent.
 void save_weights(const std::string& path, const WeightMap& weights);
 
-// load_weights(from), then save_weights(to).
-void convert_weights(const std::string& from, const std::string& to,
-                     const LoadWeights& options = {});
+// Says before long work that save_weights() of this many tensors has no format for the name. Throws
+// CompileError.
+void check_weights_file(const std::string& path, size_t tensors);
 
 }  // namespace ag

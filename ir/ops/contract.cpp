@@ -52,6 +52,16 @@ std::vector<TensorType> infer_matmul(const InferContext& c) {
   return {a.with_shape(shape)};
 }
 
+// A row-major matrix of that many rows and columns, with its columns as rows.
+template <class Number>
+std::vector<Number> transposed(const Number* matrix, int64_t rows, int64_t columns) {
+  std::vector<Number> result(static_cast<size_t>(rows * columns));
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t column = 0; column < columns; ++column)
+      result[column * rows + row] = matrix[row * columns + column];
+  return result;
+}
+
 template <class Number>
 void multiply_matrices(const EvalContext& c, const std::vector<Number>& a,
                        const std::vector<Number>& b, std::vector<Number>& y) {
@@ -60,15 +70,19 @@ void multiply_matrices(const EvalContext& c, const std::vector<Number>& a,
   MatrixExtents left(c.operand(0).shape, transpose_a), right(c.operand(1).shape, transpose_b);
   int64_t m = left.rows, k = left.columns, n = right.columns;
   int64_t batches = element_count(batch_of(c.operand(0).shape));
+  std::vector<Number> rows;  // of b, where its columns lie in memory
   for (int64_t batch = 0; batch < batches; ++batch) {
     const Number *x = a.data() + batch * m * k, *w = b.data() + batch * k * n;
-    Number* out = y.data() + batch * m * n;
+    if (transpose_b) {
+      rows = transposed(w, n, k);
+      w = rows.data();
+    }
     for (int64_t row = 0; row < m; ++row) {
+      Number* out = y.data() + (batch * m + row) * n;
       for (int64_t inner = 0; inner < k; ++inner) {
-        Number left_value = x[transpose_a ? inner * m + row : row * k + inner];
+        const Number left_value = x[transpose_a ? inner * m + row : row * k + inner];
         for (int64_t column = 0; column < n; ++column)
-          out[row * n + column] +=
-              left_value * w[transpose_b ? column * k + inner : inner * n + column];
+          out[column] += left_value * w[inner * n + column];
       }
     }
   }

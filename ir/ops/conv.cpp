@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "ir/gradient.h"
 
 namespace ag {
@@ -187,21 +190,37 @@ void convolve(const EvalContext& c, const std::vector<Number>& lhs, const std::v
   Plane lhs_plane(c.operand(0).shape, d.lhs_batch, d.lhs_group, spec.groups);
   Plane rhs_plane(c.operand(1).shape, d.rhs_output, d.rhs_group, spec.groups);
   Plane out_plane(result, d.out_batch, d.out_group, spec.groups);
-  int64_t position = 0;
-  auto dot = [&](const std::vector<Tap>& taps, int64_t g, int64_t n, int64_t o) {
-    Number sum = 0;
+  std::vector<std::vector<Tap>> taps;  // of each position
+  for_each_index(extents.out,
+                 [&](const Integers& y) { taps.push_back(taps_of(spec, extents, y)); });
+  // Four outputs are summed at a time: no sum waits for another, and each element of lhs is read
+  // once for all of them. Where fewer are left, the last is summed again.
+  const int64_t last = extents.output - 1;
+  auto sum_four = [&](int64_t g, int64_t n, int64_t o, const std::vector<Tap>& reached) {
+    auto output = [&](int64_t k) { return std::min(o + k, last); };
+    Number s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (int64_t i = 0; i < extents.input; ++i) {
-      const Number *a = &lhs[lhs_plane.at(g, n, i)], *b = &rhs[rhs_plane.at(g, o, i)];
-      for (const Tap& tap : taps) sum += a[tap.lhs] * b[tap.rhs];
+      const Number* a = &lhs[lhs_plane.at(g, n, i)];
+      const Number *b0 = &rhs[rhs_plane.at(g, output(0), i)],
+                   *b1 = &rhs[rhs_plane.at(g, output(1), i)],
+                   *b2 = &rhs[rhs_plane.at(g, output(2), i)],
+                   *b3 = &rhs[rhs_plane.at(g, output(3), i)];
+      for (const Tap& tap : reached) {
+        s0 += a[tap.lhs] * b0[tap.rhs];
+        s1 += a[tap.lhs] * b1[tap.rhs];
+        s2 += a[tap.lhs] * b2[tap.rhs];
+        s3 += a[tap.lhs] * b3[tap.rhs];
+      }
     }
-    return sum;
+    return std::array{s0, s1, s2, s3};
   };
-  for_each_index(extents.out, [&](const Integers& y) {
-    std::vector<Tap> taps = taps_of(spec, extents, y);
-    for_each_index({spec.groups, extents.batch, extents.output}, [&](const Integers& at) {
-      out[out_plane.at(at[0], at[1], at[2]) + position] = dot(taps, at[0], at[1], at[2]);
-    });
-    ++position;
+  for_each_index({spec.groups, (last + 4) / 4, extents.batch}, [&](const Integers& at) {
+    const int64_t g = at[0], o = 4 * at[1], n = at[2];
+    for (size_t position = 0; position < taps.size(); ++position) {
+      const std::array<Number, 4> sums = sum_four(g, n, o, taps[position]);
+      for (int64_t k = 0; k < 4 && o + k <= last; ++k)
+        out[out_plane.at(g, n, o + k) + static_cast<int64_t>(position)] = sums[k];
+    }
   });
 }
 

@@ -157,7 +157,7 @@ class CompileCommands(unittest.TestCase):
         self.fail_with("nowhere/scale.so", *given, "-o", "nowhere/scale.so")
         bad = self.folder / "bad.npy"
         npy(bad, (3, 3), [0] * 9)
-        self.fail_with("'x' has shape [2,3], but [3,3] was given", "run", self.graph,
+        self.fail_with("holds f32[3,3], but input 'x' of forward is f32[2,3]", "run", self.graph,
                        "--weights", self.weights, "--input", bad)
         self.fail_with("1 outputs are expected, but 2 are given", "run", self.graph,
                        "--weights", self.weights, "-i", self.x, "-o", "a.npy", "-o", "b.npy")

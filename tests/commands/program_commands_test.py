@@ -60,6 +60,8 @@ class ProgramCommands(unittest.TestCase):
 
     def check_inspected(self, made):
         """`argent inspect` of the library says what `argent compile` said, and what is inside."""
+        self.assertEqual(self.json("inspect", "lenet5")["arena_bytes"],
+                         made["entries"][0]["arena_bytes"])
         about = self.json("inspect", "lenet5.so")
         self.assertEqual((about["name"], about["target"]), ("lenet5", made["target"]))
         self.assertEqual([(entry["name"], entry["arena_bytes"]) for entry in about["entries"]],
@@ -86,7 +88,8 @@ class ProgramCommands(unittest.TestCase):
         short = self.folder / "short.npy"
         short.write_bytes(self.left.read_bytes()[:-4])
         for words, message in (
-                (("--input", wide, "--input", self.right), "'left' is f32, but f64 (0) was given"),
+                (("--input", wide, "--input", self.right),
+                 f"{wide} holds f64[2,3], but input 'left' of forward is f32[2,3]"),
                 (("--input", short, "--input", self.right), f"{short}: "),
                 (("--input", self.left, "--input", self.right, "--output", "nowhere/y.npy"),
                  "cannot write nowhere/y.npy")):

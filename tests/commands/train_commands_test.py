@@ -117,6 +117,12 @@ class TrainCommands(unittest.TestCase):
         (self.folder / "run" / "checkpoint.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
         errors = self.train("--checkpoint", "run", "--resume", code=1)
         self.assertIn("checkpoint.safetensors", errors)
+        for name, message in (("nowhere/w.safetensors", "cannot write nowhere/w.safetensors"),
+                              ("w.txt", "cannot write weights to w.txt: unknown ending"),
+                              ("w.npy", "a .npy file holds one tensor, but there are 10")):
+            errors = self.train("--save", name, code=1)
+            self.assertIn(message, errors)
+            self.assertNotIn("epoch 1", errors)  # no training whose result is lost
         errors = self.argent("eval", "resnet20_cifar", "--seed", 0, "--data", DIGITS, code=1)
         self.assertIn("is not made for them", errors)
         errors = self.argent("train", "resnet20_cifar", "--data", DIGITS, code=1)

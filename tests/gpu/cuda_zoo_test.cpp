@@ -2,9 +2,9 @@
 // planned, compiled and linked as `argent compile NETWORK --target cuda-sm_80` does, the library's
 // tables read, and every kernel assembled for sm_80 and sm_90. Nothing is run.
 //
-// ARGENT_ZOO=3/10 takes the third tenth of the networks, as CI does one part after another; names
-// with commas between take these; without it all are taken. Compiled kernels come from the cache on
-// disk where they are there, as users' do.
+// ARGENT_ZOO=3/10 takes the third tenth of the work, as CI does one part after another; names with
+// commas between take these networks; without it all are taken. Compiled kernels come from the
+// cache on disk where they are there, as users' do.
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -27,14 +27,43 @@ using namespace ag;
 
 namespace {
 
+// How many nodes of a network are unlike all nodes of those before it: about as the kernels that it
+// adds, which take the time.
+size_t new_nodes(const Graph& graph, std::set<std::string>& seen) {
+  size_t count = 0;
+  for (int i = 0; i < graph.size(); ++i) {
+    const Node& node = graph.node(i);
+    std::string key(node.op->name);
+    for (const TensorType& type : graph.operand_types(node)) key += " " + to_string(type);
+    count += seen.insert(key + " -> " + to_string(node.types[0])).second;
+  }
+  return count;
+}
+
+// Neighbours in the table, which share kernels: those whose middle is in this part of all new
+// nodes.
+std::vector<ZooEntry> entries_of_part(size_t part, size_t parts) {
+  std::set<std::string> seen;
+  std::vector<size_t> middles;
+  size_t all = 0;
+  for (const ZooEntry& entry : zoo_entries()) {
+    const size_t nodes = new_nodes(zoo_model(entry.name, 1).forward(), seen);
+    middles.push_back(all + nodes / 2);
+    all += nodes;
+  }
+  std::vector<ZooEntry> entries;
+  for (size_t i = 0; i < middles.size(); ++i)
+    if (std::min(middles[i] * parts / all + 1, parts) == part) entries.push_back(zoo_entries()[i]);
+  return entries;
+}
+
 std::vector<ZooEntry> wanted_entries() {
   const std::span<const ZooEntry> all = zoo_entries();
   const char* variable = std::getenv("ARGENT_ZOO");
   if (!variable) return {all.begin(), all.end()};
   size_t part = 0, parts = 0;
   if (std::sscanf(variable, "%zu/%zu", &part, &parts) == 2 && part >= 1 && part <= parts)
-    return {all.begin() + static_cast<ptrdiff_t>(all.size() * (part - 1) / parts),
-            all.begin() + static_cast<ptrdiff_t>(all.size() * part / parts)};
+    return entries_of_part(part, parts);
   std::vector<ZooEntry> named;
   const std::string names = fmt::format(",{},", variable);
   for (const ZooEntry& entry : all)

@@ -102,6 +102,24 @@ TEST_CASE("a shared library exports its ABI, needs libc and libm only, and is th
   CHECK(sum.get_double(4) == doctest::Approx(std::exp(1.0) + 2));
 }
 
+TEST_CASE("weights stand once in every kind of file, and aligned where they are used") {
+  const plan::Program program = bake_weights(tiny_program("alpha", host(), 1));
+  const plan::Program levels[] = {program, program};
+  const std::string& weights = *program.prepared;
+  REQUIRE(weights.size() >= 32);
+  for (EmitKind kind : {EmitKind::shared_library, EmitKind::static_library, EmitKind::object,
+                        EmitKind::executable}) {
+    for (size_t count : {1, 2}) {
+      const std::string file = emit({levels, count}, kind, "alpha.so");
+      const size_t place = file.find(weights);
+      REQUIRE(place != std::string::npos);
+      CHECK(file.find(weights, place + 1) == std::string::npos);
+      // An archive's members stand at even places only.
+      if (kind != EmitKind::static_library) CHECK(place % plan::kStorageAlignment == 0);
+    }
+  }
+}
+
 TEST_CASE("call sites carry the user's lines and layers") {
   const Folder folder;
   emit_file(tiny_program("alpha", host(), 1), EmitKind::shared_library, folder.file("alpha.so"));
@@ -262,6 +280,26 @@ TEST_CASE("what cannot be written or opened is the user's error") {
   run_or_fail(
       fmt::format("echo 'int x;' | {} -shared -x c - -o {}", C_COMPILER, folder.file("other.so")));
   CHECK_THROWS_AS(LoadedProgram::from_file(folder.file("other.so")), CompileError);
+}
+
+TEST_CASE("a library's header is written over one of Argent, and over no other") {
+  const Folder folder;
+  const plan::Program program = tiny_program("mine", host(), 1);
+  const std::string header = folder.file("mine.h"), text = "Model make_net();\n";
+  write_file(header, text);
+  for (const auto& [kind, name] :
+       {std::pair(EmitKind::shared_library, "mine.so"),
+        std::pair(EmitKind::static_library, "mine.a"), std::pair(EmitKind::header, "mine.h")}) {
+    CHECK_THROWS_WITH_AS(emit_file(program, kind, folder.file(name)),
+                         doctest::Contains("mine.h is not a header made by Argent"), CompileError);
+  }
+  CHECK(bytes_of(header) == text);
+  CHECK_FALSE(fs::exists(folder.file("mine.so")));
+  CHECK_NOTHROW(emit_file(program, EmitKind::executable, folder.file("mine")));
+
+  fs::remove(header);
+  emit_file(program, EmitKind::shared_library, folder.file("mine.so"));
+  CHECK_NOTHROW(emit_file(program, EmitKind::static_library, folder.file("mine.a")));
 }
 
 TEST_CASE("a kernel that calls an unknown function is named") {

@@ -123,7 +123,11 @@ TEST_CASE("weights that levels store alike are in the file once") {
   };
   for (const plan::Program& level : levels) apart += bytes(level);
   const std::vector<plan::Program> shared = share_weights(levels);
-  for (const plan::Program& level : shared) CHECK(bytes(level) == bytes(shared[0]));
+  for (const plan::Program& level : shared) {
+    CHECK(level.parameters == shared[0].parameters);
+    // A level above this machine's is not baked: it prepares its weights when it is opened.
+    if (level.prepared) CHECK(level.prepared == shared[0].prepared);
+  }
   MESSAGE("weights of three levels: " << apart << " bytes apart, " << bytes(shared[0])
                                       << " together");
   CHECK(bytes(shared[0]) * 2 < apart);  // the wide layers are matrices, which no level rearranges

@@ -108,6 +108,18 @@ TEST_CASE("initial values have the bits that NumPy draws") {
   }
 }
 
+TEST_CASE("tensors that several threads draw: each element takes its word") {
+  const int64_t count = 3 * 65536 + 5;
+  const Array array = draw({"w", f32(count), uniform(2)}, 1);
+  const PhiloxKey key = name_key(1, "w");
+  int64_t wrong = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const double u = philox_uniform(philox_word(key, static_cast<uint64_t>(i)));
+    wrong += array.as<float>()[static_cast<size_t>(i)] != static_cast<float>((2 * u - 1) * 2);
+  }
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("the normal quantile is the inverse of the distribution function") {
   CHECK(normal_quantile(0.5) == 0.0);
   for (const double p : {1e-12, 1e-6, 0.01, 0.0749, 0.0751, 0.3, 0.77, 0.99, 1 - 1e-9}) {

@@ -172,6 +172,33 @@ TEST_CASE("mistakes are named") {
                        CompileError);
 }
 
+TEST_CASE("before the first step: a checkpoint can be written, and no earlier run's is lost") {
+  const Dataset data = made_up(50, 1);
+  Model model = new_model();
+  Trainer trainer(model, kOptions);
+  Folder folder;
+  FitOptions options{.checkpoint = folder.path(), .progress = nullptr};
+  trainer.fit(data, options);
+  const Checkpoint before = load_checkpoint(checkpoint_file(folder.path()));
+  CHECK_THROWS_WITH_AS(trainer.fit(data, options),
+                       ("error: " + checkpoint_file(folder.path()) +
+                        " is the checkpoint of an earlier run\n"
+                        "help: resume that run (--resume), or name another folder")
+                           .c_str(),
+                       CompileError);
+  CHECK(load_checkpoint(checkpoint_file(folder.path())).weights == before.weights);
+
+  int64_t steps = 0;
+  options.schedule = [&](double) {  // asked once a step
+    ++steps;
+    return 1.0;
+  };
+  options.checkpoint = checkpoint_file(folder.path()) + "/below-a-file";
+  CHECK_THROWS_WITH_AS(trainer.fit(data, options), doctest::Contains("cannot write "),
+                       CompileError);
+  CHECK(steps == 0);
+}
+
 TEST_CASE("a loss that is no number stops the run") {
   const Dataset data = made_up(50, 1);
   Model model = new_model();

@@ -40,6 +40,12 @@ TEST_CASE("the format is told by content on reading and by the ending on writing
   CHECK_THROWS_WITH_AS(save_weights(folder / "w.pth", kWeights),
                        doctest::Contains("end the name in .safetensors, .npz or .npy"),
                        CompileError);
+  // The same before there are weights.
+  CHECK_NOTHROW(check_weights_file("w.npz", 2));
+  CHECK_NOTHROW(check_weights_file("w.npy", 1));
+  CHECK_THROWS_WITH_AS(check_weights_file("w.npy", 2),
+                       doctest::Contains("holds one tensor, but there are 2"), CompileError);
+  CHECK_THROWS_AS(check_weights_file("w.pth", 2), CompileError);
   write_file(folder / "text", std::string("conv.weight = 3"));
   CHECK_THROWS_WITH_AS(load_weights(folder / "text"), doctest::Contains("not a weights file"),
                        CompileError);
@@ -60,8 +66,8 @@ TEST_CASE("a common prefix is taken off, a prefix of some is kept") {
 TEST_CASE("conversion between formats keeps names and values") {
   const Folder folder;
   save_weights(folder / "a.npz", kWeights);
-  convert_weights(folder / "a.npz", folder / "b.safetensors");
-  convert_weights(folder / "b.safetensors", folder / "c.npz");
+  save_weights(folder / "b.safetensors", load_weights(folder / "a.npz"));
+  save_weights(folder / "c.npz", load_weights(folder / "b.safetensors"));
   CHECK(read_file(folder / "a.npz") == read_file(folder / "c.npz"));
 }
 

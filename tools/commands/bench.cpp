@@ -160,9 +160,21 @@ void write_files(const Measurement& measurement, const BenchArguments& arguments
     if (!file.empty()) fmt::print(stderr, "wrote {}\n", file);
 }
 
+// Before the runs: that the files can be written, and over nothing that is read or written here.
+void check_files(const BenchArguments& arguments) {
+  const std::string model = network_file(arguments.program.model);
+  const std::string& weights = arguments.program.network.weights;
+  if (!arguments.trace.empty())
+    check_writable(arguments.trace, "--trace FILE.json", {model, weights});
+  if (!arguments.html.empty()) check_writable(arguments.html, "--html FILE.html", {model, weights});
+  if (!arguments.html.empty() && arguments.html == arguments.trace) {
+    throw CompileError(fmt::format("the report and the trace would both be {}", arguments.html))
+        .help("give each a file of its own");
+  }
+}
+
 int bench_program(const BenchArguments& arguments) {
-  if (!arguments.trace.empty()) check_writable(arguments.trace, "--trace FILE.json");
-  if (!arguments.html.empty()) check_writable(arguments.html, "--html FILE.html");
+  check_files(arguments);
   const std::shared_ptr<LoadedProgram> program = load_program(arguments.program);
   const argent_library& library = program->library();
   ProgramInstance instance = instance_of(*program, arguments.program, arguments.threads);

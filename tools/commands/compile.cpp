@@ -119,11 +119,6 @@ const Kind& kind_of(const CompileArguments& arguments) {
 
 std::string stem(const std::string& path) { return fs::path(path).stem().string(); }
 
-// "net" of "dir/net.cpp:make_net".
-std::string model_stem(const std::string& model) {
-  return stem(model.substr(0, model.find(".cpp:") + (model.find(".cpp:") != model.npos ? 4 : 0)));
-}
-
 // What was made, and what it took.
 nlohmann::json json_of(const Kind& kind, const std::string& file, double seconds) {
   return {{"file", file},
@@ -203,7 +198,8 @@ void check_kind(const Kind& kind, const Target& target) {
 std::string output_of(const CompileArguments& arguments, const Kind& kind) {
   std::string file = arguments.output;
   if (file.empty())
-    file = kind.is_text() ? "-" : model_stem(arguments.program.model) + std::string(kind.ending);
+    file = kind.is_text() ? "-"
+                          : stem(network_file(arguments.program.model)) + std::string(kind.ending);
   if (file == "-" && !kind.is_text())
     throw CompileError("compile: a binary cannot be printed").help("name a file with -o");
   if (file == "-" && arguments.json)
@@ -222,7 +218,12 @@ std::string output_of(const CompileArguments& arguments, const Kind& kind) {
         .help("give one --target");
   }
   check_kind(kind, *find_targets(arguments.program.target)[0]);
-  if (file != "-") check_writable(file, "-o NAME.so");
+  if (file == "-") return file;
+  // A name that was not given is never that of a network.
+  const std::string model = arguments.output.empty() ? "" : network_file(arguments.program.model);
+  check_writable(file, fmt::format("-o NAME{}", kind.ending),
+                 {model, arguments.program.network.weights});
+  if (!kind.is_text()) check_header_place(kind.binary, file);
   return file;
 }
 

@@ -23,7 +23,7 @@ struct InspectOptions {
   bool graph = false, json = false;
 };
 
-// What one call needs, as planned for the target.
+// What one call needs, as `argent compile` plans it for the target.
 struct CallPlan {
   plan::EntryMemory memory;
   std::vector<plan::Copy> copies;
@@ -31,7 +31,7 @@ struct CallPlan {
 
 CallPlan plan_of(const Graph& graph, const std::string& target_name) {
   const Target& target = find_target(target_name);
-  const Graph kernels = lower_to_kernels(graph, target);
+  const Graph kernels = lower_to_kernels(graph, target, ProgramOptions().lowering());
   const plan::EntryGraph entries[] = {{"forward", &kernels}};
   const plan::ProgramPlan plan = plan::plan_program(graph.name(), target, entries);
   return {plan.memory[0], plan::copies_of(plan, plan.program.entries[0])};

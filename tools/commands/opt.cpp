@@ -14,6 +14,7 @@
 #include "ir/print.h"
 #include "tools/command.h"
 #include "tools/network.h"
+#include "tools/whole_number.h"
 
 namespace ag::commands {
 namespace {
@@ -116,7 +117,8 @@ CommandAction add_options(CLI::App& command) {
   auto options = std::make_shared<OptOptions>();
   command.add_option("MODEL", options->model,
                      "graph in text form (net.ag, '-' for standard input), zoo name or net.cpp");
-  command.add_option("--batch", options->network.batch, "images at once, of a zoo name or net.cpp");
+  command.add_option("--batch", options->network.batch, "batch size of a zoo name or net.cpp")
+      ->check(whole_number());
   command.add_option(
       "--passes", options->passes,
       "comma-separated passes, as in simplify,grad{of=loss}; 'default': the compiler's own");

@@ -2,15 +2,19 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "frontend/weights/npy.h"
 #include "tools/command.h"
 #include "tools/named_file.h"
+#include "tools/output_file.h"
 #include "tools/program.h"
 
 namespace ag::commands {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct RunOptions {
   ProgramOptions program;
@@ -38,6 +42,19 @@ std::vector<Array> read_inputs(const argent_entry_info& entry, const RunOptions&
     arrays.push_back(read_npy(files[i]));
   }
   return arrays;
+}
+
+void check_inputs(const argent_entry_info& entry, const std::vector<Array>& inputs,
+                  const RunOptions& options) {
+  const std::vector<std::string> files = files_of(inputs_of(entry), options.inputs, "input");
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const TensorType wanted = type_of(*entry.inputs[i]);
+    if (inputs[i].type() == wanted) continue;
+    throw CompileError(fmt::format("{} holds {}, but input '{}' of {} is {}", files[i],
+                                   to_string(inputs[i].type()), entry.inputs[i]->name, entry.name,
+                                   to_string(wanted)))
+        .help("give an array of that type, or compile the network for this one");
+  }
 }
 
 bool fits(const argent_entry_info& entry, std::span<const Array> inputs) {
@@ -91,13 +108,35 @@ void report(const argent_entry_info& entry, const std::vector<Array>& outputs,
   fmt::print("{}\n", result.dump(2));
 }
 
+// Before the work: that each output can be written, and over none of the files that are read or
+// written here.
+void check_outputs(const RunOptions& options) {
+  for (size_t i = 0; i < options.outputs.size(); ++i) {
+    const std::string file = file_in(options.outputs[i]);
+    check_writable(file, "--output FILE.npy",
+                   {options.program.model, options.program.network.weights});
+    for (const std::string& input : options.inputs)
+      check_writable(file, "--output FILE.npy", {file_in(input)});
+    for (size_t other = 0; other < i; ++other) {
+      if (fs::path(file_in(options.outputs[other])).lexically_normal() !=
+          fs::path(file).lexically_normal()) {
+        continue;
+      }
+      throw CompileError(fmt::format("two outputs would be written to {}", file))
+          .help("give each output a file of its own");
+    }
+  }
+}
+
 int run_network(RunOptions options) {
+  check_outputs(options);
   take_batch(options);
   const std::shared_ptr<LoadedProgram> program = load_program(options.program);
   const int index = choose_entry(*program, options);
   const argent_entry_info& entry = program->library().entries[index];
   const std::vector<std::string> files = files_of(outputs_of(entry), options.outputs, "output");
   const std::vector<Array> inputs = read_inputs(entry, options);
+  check_inputs(entry, inputs, options);
   ProgramInstance instance = instance_of(*program, options.program, options.threads);
   const auto start = std::chrono::steady_clock::now();
   const std::vector<Array> outputs = instance.run(index, inputs);

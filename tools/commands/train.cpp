@@ -4,9 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "codegen/target.h"
+#include "frontend/weights/weights.h"
 #include "tools/command.h"
 #include "tools/data_options.h"
 #include "tools/network.h"
+#include "tools/output_file.h"
 #include "tools/recipe.h"
 #include "tools/whole_number.h"
 #include "train/trainer.h"
@@ -46,10 +48,13 @@ Recipe changed(Recipe recipe, const Changes& changes) {
 }
 
 Model model_for(const TrainArguments& arguments, const Recipe& recipe, const Dataset& data) {
-  NetworkOptions options{
-      .batch = recipe.batch, .classes = data.classes, .weights = arguments.weights};
-  options.shape = std::to_string(recipe.batch);
-  for (int64_t extent : data.image_shape()) options.shape += fmt::format(",{}", extent);
+  NetworkOptions options{.batch = recipe.batch, .weights = arguments.weights};
+  if (is_cpp_network(recipe.model)) {
+    options.shape = std::to_string(recipe.batch);
+    for (int64_t extent : data.image_shape()) options.shape += fmt::format(",{}", extent);
+  } else {
+    options.classes = data.classes;
+  }
   return load_model(recipe.model, options, "train");
 }
 
@@ -106,7 +111,21 @@ void print_stopped(const TrainArguments& arguments, const FitReport& report) {
   }
 }
 
+// What becomes of the weights: checked before the training, not after it.
+void check_save(const TrainArguments& arguments, const Model& model) {
+  if (!arguments.save.empty()) {
+    check_weights_file(arguments.save, model.parameters().size());
+    check_writable(arguments.save, "--save FILE.safetensors");
+  } else if (arguments.checkpoint.empty()) {
+    fmt::print(stderr, "note: no --save: the trained weights are not kept\n");
+  }
+}
+
 int run_command(const TrainArguments& arguments) {
+  if (arguments.checkpoint_steps > 0 && arguments.checkpoint.empty()) {
+    throw CompileError("train: --checkpoint-steps without --checkpoint")
+        .help("name a folder with --checkpoint DIR");
+  }
   const Recipe recipe = changed(recipe_for(arguments.model), arguments.changes);
   const Optimizer optimizer = optimizer_of(recipe);
   const Target& target = find_target(arguments.target);
@@ -114,6 +133,7 @@ int run_command(const TrainArguments& arguments) {
   FitOptions options = fit_options(arguments, recipe);
   const Datasets data = load_datasets(arguments.data.data);
   Model model = model_for(arguments, recipe, data.train);
+  check_save(arguments, model);
   options.normalisation = normalisation_for(arguments.data, model.name(), data.train);
   const Loss loss = recipe.label_smoothing == 0 ? Loss(cross_entropy)
                                                 : smoothed_cross_entropy(recipe.label_smoothing);
@@ -170,7 +190,8 @@ CommandAction add_options(CLI::App& command) {
   add_data_options(command, arguments->data);
   add_recipe_options(command, arguments->changes);
   command.add_option("--weights", arguments->weights, "begin with these parameters");
-  command.add_option("--seed", arguments->seed, "of first weights, order, augmentation, dropout");
+  command.add_option("--seed", arguments->seed, "of first weights, order, augmentation, dropout")
+      ->check(seed_number());
   command.add_option("--target", arguments->target,
                      "processor level to train on (host); or a GPU: cuda, cuda-sm_80, cuda-sm_90");
   command.add_option("--threads", arguments->threads, "threads to run with (all processors)")
