@@ -3,6 +3,7 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -11,9 +12,10 @@
 
 namespace ag::rt {
 
-// Sleeps while `word` holds `expected`; may return early.
-inline void futex_wait(std::atomic<uint32_t>& word, uint32_t expected) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, expected, nullptr,
+// Sleeps while `word` holds `expected`, no longer than `most` where one is given; may return early.
+inline void futex_wait(std::atomic<uint32_t>& word, uint32_t expected,
+                       const timespec* most = nullptr) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, expected, most,
           nullptr, 0);
 }
 

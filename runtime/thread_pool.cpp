@@ -41,6 +41,9 @@ struct alignas(64) Share {
   std::atomic<uint64_t> ticket;
 };
 
+// How long a caller sleeps before it looks again whether its workers run.
+constexpr long kLookNanoseconds = 500'000;
+
 // Members beyond this number share shares.
 constexpr uint32_t kMostShares = 16;
 
@@ -68,6 +71,7 @@ struct PoolThread {
   uint32_t member;
   PoolThread* next;
   Affinity affinity;
+  uint64_t processor_time;  // when the caller last looked
 };
 
 namespace {
@@ -96,16 +100,16 @@ uint64_t clock_ns() {
   return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
 }
 
-// Looks at `done` for kSpinNanoseconds; whether it became true.
+// Looks at `done` for so long; whether it became true.
 template <class Condition>
-bool spin_until(Condition done) {
+bool spin_until(Condition done, uint64_t nanoseconds = kSpinNanoseconds) {
   const uint64_t start = clock_ns();
   do {
     for (int i = 0; i < 32; ++i) {
       if (done()) return true;
       pause_briefly();
     }
-  } while (clock_ns() - start < kSpinNanoseconds);
+  } while (clock_ns() - start < nanoseconds);
   return done();
 }
 
@@ -350,6 +354,39 @@ void follow_caller(Team& team) {
   }
 }
 
+void note_processor_times(Team& team) {
+  for (PoolThread* thread = team.borrowed; thread; thread = thread->next) {
+    thread->processor_time = processor_time(thread->affinity);
+  }
+}
+
+// Brings the workers that have not run since their processor time was noted to the caller's
+// processor, which it is about to leave: another program has theirs.
+void bring_waiting(Team& team) {
+  const int32_t processor = current_processor();
+  for (PoolThread* thread = team.borrowed; thread; thread = thread->next) {
+    const uint64_t time = processor_time(thread->affinity);
+    if (time == 0 || time != thread->processor_time) continue;
+    bring_to(thread->affinity, processor);
+    team.processor = -1;  // the next loop keeps them off it again
+  }
+}
+
+// Waits for the tasks that workers have claimed.
+void wait_for_workers(Team& team, uint32_t size) {
+  const auto done = [&] { return team.finished.load() == size; };
+  if (spin_until(done, kSpinNanoseconds / 2)) return;
+  note_processor_times(team);
+  if (spin_until(done, kSpinNanoseconds / 2)) return;
+  team.caller_sleeps.store(1);
+  const timespec while_asleep = {0, kLookNanoseconds};
+  for (uint32_t seen; (seen = team.finished.load()) != size;) {
+    bring_waiting(team);
+    note_processor_times(team);
+    futex_wait(team.finished, seen, &while_asleep);
+  }
+}
+
 int run(Team* team, const Loop& loop) {
   follow_caller(*team);
   team->failure.store(0, std::memory_order_relaxed);
@@ -358,13 +395,7 @@ int run(Team* team, const Loop& loop) {
   open_loop(*team, loop);
   if (team->sleepers.load() != 0) futex_wake_all(team->epoch);
   work(*team, 0, team->last_epoch);
-  auto done = [&] { return team->finished.load() == static_cast<uint32_t>(loop.size); };
-  if (!spin_until(done)) {
-    team->caller_sleeps.store(1);
-    for (uint32_t seen; (seen = team->finished.load()) != static_cast<uint32_t>(loop.size);) {
-      futex_wait(team->finished, seen);
-    }
-  }
+  wait_for_workers(*team, static_cast<uint32_t>(loop.size));
   return team->failure.load(std::memory_order_relaxed);
 }
 

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 
 import networks
 import report
+import rest
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -106,7 +107,10 @@ class Engine:
         return float(line)
 
     def run(self):
+        """One run, and what its threads do after it: ONNX Runtime's look for more work for some
+        50 ms, on processors that the next engine needs."""
         self.times.append(self.ask("run"))
+        rest.wait_until_at_rest(self.process.pid)
 
     def result(self):
         return numpy.load(self.output)
@@ -201,8 +205,6 @@ def measure(job, engine_names, seconds):
         peak = max(peak, ours.ask("peak"))
         for engine in engines:
             engine.run()
-            # Idle threads of a peer spin for a moment; the next engine is not to pay for it.
-            time.sleep(0.002 * (job.threads - 1))
     row = {**dataclasses.asdict(job), "peak_gflops": peak,
            "gflop": gflop_of(job, ours), "engines": {}}
     for engine in engines:

@@ -5,6 +5,7 @@
 #include "codegen/schedule/choose_contraction.h"
 #include "codegen/schedule/conv_view.h"
 #include "codegen/schedule/register_tile.h"
+#include "codegen/schedule/tasks.h"
 #include "ir/ops/winograd.h"
 
 namespace ag {
@@ -93,11 +94,27 @@ class WinogradChooser {
     const int64_t row = tiles_x_ * tile_rows(1);
     const int64_t most = std::max<int64_t>(kFrameBytes / (tile * row), 1);
     const int64_t frames = y_axis_ > 0 ? divisors(out_[y_axis_ + 1], most).back() : 1;
-    if (weight_bytes() > kNearWeights) {
-      const int64_t rows = (kFarTiles + row * frames - 1) / (row * frames);
-      return {divisor_from(spans_, std::min(rows, spans_)), frames};
-    }
+    if (weight_bytes() > kNearWeights) return {rows_of_band(row * frames, frames), frames};
     return {tile * tiles_x_ * tiles_y_ * frames <= kSmallBlock ? spans_ : 1, frames};
+  }
+
+  // Rows of tiles, `row` tiles each, that read far weights at once: kFarTiles, or up to a quarter
+  // less where such bands are shared more evenly by threads.
+  int64_t rows_of_band(int64_t row, int64_t frames) const {
+    const auto rows_for = [&](int64_t tiles) {
+      return divisor_from(spans_, std::min((tiles + row - 1) / row, spans_));
+    };
+    int64_t best = rows_for(kFarTiles);
+    for (int64_t rows : divisors(spans_, best)) {
+      if (rows < rows_for(kFarTiles * 3 / 4)) continue;
+      if (imbalance(rows, frames) < imbalance(best, frames)) best = rows;
+    }
+    return best;
+  }
+
+  double imbalance(int64_t rows, int64_t frames) const {
+    const int64_t bands = spans_ / rows * all_frames() / frames * out_[0];
+    return task_imbalance(bands, 1, static_cast<double>(bands));
   }
 
   // Takes a tile over one image or several where it is better.

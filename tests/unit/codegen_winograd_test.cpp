@@ -158,6 +158,15 @@ TEST_CASE("convolutions by Winograd equal the interpreter") {
   }
 }
 
+TEST_CASE("rows of tiles that read far weights are shared evenly by threads") {
+  // 28 rows: of seven blocks of four, one of two threads would have four.
+  const Graph graph = graph_of({"", {1, 128, 112, 112}, 128, {.padding = {1, 1, 1, 1}}, false});
+  const ProgramEntry entry{"main", graph};
+  const CompiledProgram compiled =
+      compile_graphs("even", {&entry, 1}, Values(graph).weights, {.lowering = {.winograd = true}});
+  CHECK(uses_winograd(compiled, ",rows=2,"));
+}
+
 namespace {
 
 // The gradient of the convolution of a case towards its weights.

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -303,6 +304,112 @@ TEST_CASE("where a worker may run stays what others have decided") {
   }
   stop = true;
   worker.join();
+}
+
+TEST_CASE("a worker is brought to a processor and kept off it again") {
+  cpu_set_t all;
+  REQUIRE(sched_getaffinity(0, sizeof all, &all) == 0);
+  Affinity affinity{};
+  begin_affinity(affinity);  // this thread is the worker
+  const auto allowed = [] {
+    cpu_set_t set;
+    CHECK(sched_getaffinity(0, sizeof set, &set) == 0);
+    return set;
+  };
+  const int here = sched_getcpu();
+  bring_to(affinity, here);
+  const cpu_set_t expected = only(here), brought = allowed();
+  CHECK(CPU_EQUAL(&brought, &expected));
+  keep_off(affinity, here);
+  cpu_set_t rest = all;
+  if (CPU_COUNT(&all) > 1) CPU_CLR(here, &rest);
+  const cpu_set_t kept = allowed();
+  CHECK(CPU_EQUAL(&kept, &rest));
+  // Somebody else decides: not to where that is not allowed.
+  REQUIRE(sched_setaffinity(0, sizeof expected, &expected) == 0);
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (processor == here || !CPU_ISSET(processor, &all)) continue;
+    bring_to(affinity, processor);
+    const cpu_set_t now = allowed();
+    CHECK(CPU_EQUAL(&now, &expected));
+  }
+  REQUIRE(sched_setaffinity(0, sizeof all, &all) == 0);
+}
+
+TEST_CASE("a worker's processor time stands still while it sleeps") {
+  Affinity affinity{};
+  CHECK(processor_time(affinity) == 0);
+  std::atomic<int> phase = 0;  // 1: ready; 2: to run; 3: to end
+  std::thread worker([&] {
+    begin_affinity(affinity);
+    phase = 1;
+    phase.wait(1);
+    while (phase == 2) std::atomic_signal_fence(std::memory_order_seq_cst);
+  });
+  while (phase == 0) std::this_thread::yield();
+  const auto passes_in_a_while = [&] {
+    const uint64_t before = processor_time(affinity);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return processor_time(affinity) - before;
+  };
+  passes_in_a_while();  // until it sleeps
+  CHECK(passes_in_a_while() == 0);
+  phase = 2;
+  phase.notify_one();
+  CHECK(passes_in_a_while() > 0);
+  phase = 3;
+  worker.join();
+}
+
+namespace {
+
+void busy_for(std::chrono::microseconds time) {
+  const auto stop = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < stop) {
+  }
+}
+
+int busy_task(void*, int, uint8_t*) {
+  busy_for(std::chrono::microseconds(200));
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("a worker whose processor others have does not hold up its caller") {
+  cpu_set_t all;
+  REQUIRE(sched_getaffinity(0, sizeof all, &all) == 0);
+  if (CPU_COUNT(&all) < 2 || CPU_COUNT(&all) > 8) return;  // one processor, or too many to fill
+  REQUIRE(thread_pool().reserve(1));
+  const int here = sched_getcpu();
+  const cpu_set_t caller = only(here);
+  REQUIRE(sched_setaffinity(0, sizeof caller, &caller) == 0);
+  // So many that the worker's turn comes every 100 ms or so.
+  cpu_set_t rest = all;
+  CPU_CLR(here, &rest);
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> others;
+  for (int i = 0; i < 40 * CPU_COUNT(&rest); ++i) {
+    others.emplace_back([&] {
+      sched_setaffinity(0, sizeof rest, &rest);
+      while (!stop) std::atomic_signal_fence(std::memory_order_seq_cst);
+    });
+  }
+  Contexts contexts;
+  std::chrono::steady_clock::duration longest{};
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  Team* team = thread_pool().borrow(1);
+  while (std::chrono::steady_clock::now() < end) {
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(thread_pool().run(team, {busy_task, contexts.pointers, nullptr, 0, 4}) == 0);
+    longest = std::max(longest, std::chrono::steady_clock::now() - start);
+  }
+  thread_pool().give_back(team);
+  stop = true;
+  for (std::thread& other : others) other.join();
+  REQUIRE(sched_setaffinity(0, sizeof all, &all) == 0);
+  thread_pool().unreserve();
+  CHECK(longest < std::chrono::milliseconds(50));
 }
 
 TEST_CASE("scratch memory is a stack that tolerates frees out of order") {
