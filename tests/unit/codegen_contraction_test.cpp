@@ -608,6 +608,16 @@ const Case kCases[] = {
            "y", matmul(b.input("a", {2, 3, 9, 17}), b.input("b", {2, 3, 17, 33})).value());
      },
      "matmul"},
+    {"1x1, many blocks of channels", "conv",
+     [](Body& b) {
+       conv_case(b, {1, 640, 8, 8}, {24, 640, 1, 1}, {});
+     },
+     "conv_direct"},
+    {"3x3, many blocks of channels", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 544, 6, 6}, {40, 544, 3, 3}, {.padding = {1, 1, 1, 1}});
+     },
+     "conv_direct"},
 };
 
 }  // namespace
@@ -621,15 +631,17 @@ void depthwise_images(Body& b, int64_t images) {
   conv_case(b, {images, 64, 36, 36}, {64, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 64});
 }
 
+std::string schedule_of(void (*build)(Body&), const char* target) {
+  Body body;
+  build(body);
+  return request_for({"a convolution", "conv", build, "conv_direct"}, body.graph,
+                     find_target(target))
+      .schedule;
+}
+
 }  // namespace
 
 TEST_CASE("depthwise tiles have one row where images come from far caches") {
-  const auto schedule_of = [](void (*build)(Body&), const char* target) {
-    const Case test{"depthwise", "conv", build, "conv_direct"};
-    Body body;
-    build(body);
-    return request_for(test, body.graph, find_target(target)).schedule;
-  };
   for (const char* target : {"x86-64-v3", "x86-64-v4"}) {
     const std::string near = schedule_of([](Body&b) { depthwise_images(b, 1); }, target),
                       far = schedule_of([](Body&b) { depthwise_images(b, 16); }, target);
@@ -638,4 +650,15 @@ TEST_CASE("depthwise tiles have one row where images come from far caches") {
     CHECK(near.find("tile_y=1,") == std::string::npos);
     CHECK(far.find("tile_y=1,") != std::string::npos);
   }
+}
+
+TEST_CASE("sums over many blocks of half a cache line take passes") {
+  const auto deep = [](Body& b) { conv_case(b, {1, 2048, 32, 32}, {512, 2048, 1, 1}, {}); };
+  const auto flat = [](Body& b) { conv_case(b, {1, 512, 32, 32}, {512, 512, 1, 1}, {}); };
+  // No tile of two vectors divides 33 columns.
+  const auto odd = [](Body& b) { conv_case(b, {1, 2048, 33, 33}, {512, 2048, 1, 1}, {}); };
+  CHECK(schedule_of(deep, "x86-64-v3").find("passes=8,") != std::string::npos);
+  CHECK(schedule_of(deep, "x86-64-v4").find("passes=1,") != std::string::npos);
+  CHECK(schedule_of(flat, "x86-64-v3").find("passes=1,") != std::string::npos);
+  CHECK(schedule_of(odd, "x86-64-v3").find("passes=1,") != std::string::npos);
 }
