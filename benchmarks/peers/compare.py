@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -236,6 +237,8 @@ def parse():
                         help="keeps the rows of --json that this run does not measure")
     parser.add_argument("--write", action="store_true",
                         help="puts the table into README.md and the chart into docs/")
+    parser.add_argument("--page", type=pathlib.Path, metavar="FILE",
+                        help="writes the tables as a page of their own, of another machine, say")
     return parser.parse_args()
 
 
@@ -267,6 +270,16 @@ def rows_to_keep(path, jobs):
             if not any(all(row[key] == value for key, value in job.items()) for job in measured)]
 
 
+def machine():
+    """What /proc/cpuinfo says of the processor, and its widest vectors."""
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    about = dict(re.findall(r"^([^\t:]+)\t*: (.*)$", text, re.M))
+    flags = about.get("flags", "").split()
+    widest = next((flag for flag in ("avx512f", "avx2") if flag in flags), "no AVX2")
+    names = [about.get(key, "?") for key in ("model name", "cpu family", "model")]
+    return "{}, family {}, model {}, {}.".format(*names, widest)
+
+
 def main():
     options = parse()
     WORK.mkdir(parents=True, exist_ok=True)
@@ -284,6 +297,8 @@ def main():
         sys.exit("\n".join(wrong))
     if options.write:
         report.write(rows, ROOT)
+    if options.page:
+        report.write_page(rows, options.page, machine())
 
 
 if __name__ == "__main__":

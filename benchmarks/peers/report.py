@@ -163,11 +163,11 @@ def chart(rows, path):
     pyplot.close(figure)
 
 
-def page(rows):
+def page(rows, written_by="--write", summary=""):
     return f"""# Argent beside its peers
-
-Written by `benchmarks/peers/run --write` (options: `--help`). Every engine runs the same network
-with the same weights in f32 in a process of its own; engines take turns, run by run, in one
+{summary}
+Written by `benchmarks/peers/run {written_by}` (options: `--help`). Every engine runs the same
+network with the same weights in f32 in a process of its own; engines take turns, run by run, in one
 session, beside this machine's FMA peak; each waits until the threads of the one before it sleep.
 Times are the minimum in milliseconds, the median in brackets. Outputs are held to PyTorch's in
 float64 before anything is timed. The peak is that of all threads of a row at the same time, and so
@@ -183,6 +183,12 @@ Argent's output as a part of the largest output of PyTorch in float64.
 
 {memory_table(rows)}
 """
+
+
+def write_page(rows, path, machine):
+    """Summary and details on a page of their own, headed by what is said of the machine."""
+    summary = f"\n{machine}\n\n{summary_table(rows)}\n\n## All times\n"
+    path.write_text(page(rows, "--page FILE", summary))
 
 
 def write(rows, root):

@@ -71,6 +71,15 @@ class Pages(unittest.TestCase):
         table = cells(report.memory_table([large, *INFERENCE]))
         self.assertEqual(table["a"][2], "2")
 
+    def test_a_page_of_its_own_has_summary_and_times(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page = pathlib.Path(folder) / "page.md"
+            report.write_page(INFERENCE, page, "A machine.")
+            text = page.read_text()
+        self.assertIn("A machine.", text)
+        self.assertIn(report.summary_table(INFERENCE), text)
+        self.assertIn("| b | 2 | 180 | 12 | 8.00 (8.00) | 32.00 (32.00) | 40.00 (40.00) |", text)
+
     def test_a_readme_without_marks_is_left_alone(self):
         with tempfile.TemporaryDirectory() as folder:
             readme = pathlib.Path(folder) / "README.md"
