@@ -1,4 +1,8 @@
 // Memory of instances: storages, workers' scratch, the records' addresses.
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -6,12 +10,28 @@
 
 namespace ag::rt {
 
+namespace {
+
+// Of x86-64, and of aarch64 where ordinary pages have 4 KiB.
+constexpr uint64_t kLargePage = uint64_t{2} << 20;
+
+// Large pages for the whole ones among the bytes, where the system gives them on request: kernels
+// walk through many more small ones than the TLB holds. A refusal costs nothing but time.
+void ask_for_large_pages(void* memory, uint64_t bytes) {
+  syscall(SYS_madvise, memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
+}
+
+}  // namespace
+
 uint8_t* allocate_storage(uint64_t bytes) {
   const uint64_t total = bytes + 2 * kStorageSlack;
+  const bool large = total >= kLargePage;
   void* memory = nullptr;
-  if (bytes > kMostStorage || posix_memalign(&memory, kStorageAlignment, total) != 0) {
+  if (bytes > kMostStorage ||
+      posix_memalign(&memory, large ? kLargePage : kStorageAlignment, total) != 0) {
     return nullptr;
   }
+  if (large) ask_for_large_pages(memory, total);
   memset(memory, 0, total);
   return static_cast<uint8_t*>(memory) + kStorageSlack;
 }

@@ -16,13 +16,16 @@ constexpr double kImpossible = 1e30;
 // beside the sums.
 constexpr int64_t kFewPositions = 256;
 constexpr int64_t kPassBytes = kCaches.first * 3 / 4;
-// Blocks of channels of half a cache line, AVX2's: a tile reads as many streams as there are blocks
-// of inputs, and where these are more than pages have places in the first-level tables, or than
-// lines of one stride have in a cache, the other half of each line is gone when the next tile
-// comes. Passes of less than a small first-level cache then read less at a time. 1x1 to 512
-// channels at 32x32 on a Zen 1, part of the peak: 85 % from 512 channels; from 2048 40 %, in 8
-// passes 92 %.
+// A tile reads as many streams as there are blocks of input channels. Where these are more than
+// pages have places in the first-level tables, or than the streams that are fetched ahead, a line
+// comes late, and blocks of half a line, AVX2's, lose the other half before the next tile comes.
+// Passes of less than a small first-level cache then read less at a time. 1x1 to 512 channels at
+// 32x32, part of the peak: on a Zen 1 from 2048 channels 40 %, in 8 passes 92 %; on a Zen 4, with
+// whole lines, 63 % and in 16 passes 96 %.
 constexpr int64_t kCacheLine = 64, kMostStreams = 64, kStreamPassBytes = 24 * 1024;
+// Each row of a tile in each block of channels is a stretch of its own of an image that is no
+// longer in the second-level cache: so many cycles until it flows.
+constexpr double kStretchCycles = 8;
 constexpr double kWorthPasses = 1.2;  // times the cost of the best tile, for one that divides
 // Weights of more bytes are no longer in the second-level cache when a network comes back to them,
 // and arrive so many bytes a cycle.
@@ -57,7 +60,8 @@ class DirectChooser {
     }
     if (reads_many_streams() && !divides(best, phase)) {
       const DirectTile dividing = best_tile(phase, true);
-      if (dividing.k >= best.k && dividing.cost < best.cost * kWorthPasses) best = dividing;
+      const bool as_wide = dividing.k >= std::min<int64_t>(best.k, 2);
+      if (as_wide && dividing.cost < best.cost * kWorthPasses) best = dividing;
     }
     const int64_t passes = choose_passes(best, phase);
     Schedule schedule{"conv_direct",
@@ -95,12 +99,23 @@ class DirectChooser {
     return width_ % tile.x == 0 && height_ % (tile.y * phase) == 0;
   }
 
-  bool reads_many_streams() const {
+  // Channels that lie side by side; 1 without blocks.
+  int64_t input_block() const {
     const BufferForm* inputs = conv_.form(0);
-    if (!inputs || conv_.spec.groups > 1) return false;
-    const int64_t block = inputs->type.layout.block_of(conv_.spec.dims.lhs_channel);
-    const auto size = static_cast<int64_t>(size_of(conv_.node.types[0].dtype));
-    return block > 1 && block * size < kCacheLine && conv_.extents.input / block > kMostStreams;
+    return inputs ? inputs->type.layout.block_of(conv_.spec.dims.lhs_channel) : 1;
+  }
+
+  int64_t input_bytes() const { return conv_.kernel.body.type(conv_.node.operands[0]).bytes(); }
+
+  bool has_far_image() const { return input_bytes() > images_ * kCaches.second; }
+
+  bool reads_many_streams() const {
+    const int64_t block = input_block();
+    if (block == 1 || conv_.spec.groups > 1) return false;
+    const int64_t streams = conv_.extents.input / block;
+    if (block * static_cast<int64_t>(size_of(conv_.node.types[0].dtype)) < kCacheLine)
+      return streams > kMostStreams;
+    return streams >= kMostStreams && has_far_image();
   }
 
   bool has_one_tap() const { return element_count(conv_.extents.rhs) == 1; }
@@ -175,7 +190,7 @@ class DirectChooser {
     for (int64_t rows : {tile.y, height_ - tile.y}) {
       TileStep step = tile_step({tile.x, rows, tile.k}, taps, 1);
       step.used = used_part(width_, tile.x);
-      step.far = wait_for_weights(step, tile);
+      step.far = wait_for_weights(step, tile) + wait_for_inputs(tile);
       cycles += cost_of(step) * static_cast<double>(rows);
     }
     return cycles / static_cast<double>(height_);
@@ -207,7 +222,7 @@ class DirectChooser {
     step.broadcasts = static_cast<double>(inputs);
     step.accumulators = static_cast<double>(accumulators);
     step.used = used_part(width_, tile.x) * used_part(height_, tile.y);
-    if (phase == 1) step.far = wait_for_weights(step, tile);
+    if (phase == 1) step.far = wait_for_weights(step, tile) + wait_for_inputs(tile);
     return step;
   }
 
@@ -220,6 +235,12 @@ class DirectChooser {
     const double bytes =
         step.vectors / static_cast<double>(vectors_) * static_cast<double>(block_) * 4;
     return std::max(0.0, bytes / kColdBytes - step.multiply_adds / 2) / static_cast<double>(tiles);
+  }
+
+  // A step is one channel of a block.
+  double wait_for_inputs(const DirectTile& tile) const {
+    if (!has_one_tap() || !has_far_image()) return 0;
+    return kStretchCycles * static_cast<double>(tile.y) / static_cast<double>(input_block());
   }
 
   // Rows of a parallel task; 0 where the kernel is too small to share. Neighbouring tasks share a

@@ -652,13 +652,28 @@ TEST_CASE("depthwise tiles have one row where images come from far caches") {
   }
 }
 
-TEST_CASE("sums over many blocks of half a cache line take passes") {
+TEST_CASE("sums over many blocks of channels of a far image take passes") {
   const auto deep = [](Body& b) { conv_case(b, {1, 2048, 32, 32}, {512, 2048, 1, 1}, {}); };
+  const auto near = [](Body& b) { conv_case(b, {1, 2048, 8, 8}, {64, 2048, 1, 1}, {}); };
   const auto flat = [](Body& b) { conv_case(b, {1, 512, 32, 32}, {512, 512, 1, 1}, {}); };
-  // No tile of two vectors divides 33 columns.
-  const auto odd = [](Body& b) { conv_case(b, {1, 2048, 33, 33}, {512, 2048, 1, 1}, {}); };
-  CHECK(schedule_of(deep, "x86-64-v3").find("passes=8,") != std::string::npos);
-  CHECK(schedule_of(deep, "x86-64-v4").find("passes=1,") != std::string::npos);
-  CHECK(schedule_of(flat, "x86-64-v3").find("passes=1,") != std::string::npos);
-  CHECK(schedule_of(odd, "x86-64-v3").find("passes=1,") != std::string::npos);
+  // No tile of two vectors divides 37 columns.
+  const auto odd = [](Body& b) { conv_case(b, {1, 2048, 37, 37}, {512, 2048, 1, 1}, {}); };
+  const auto passes = [](void (*build)(Body&), const char* target) {
+    const std::string schedule = schedule_of(build, target);
+    return std::stoi(schedule.substr(schedule.find("passes=") + 7));
+  };
+  CHECK(passes(deep, "x86-64-v3") == 8);
+  CHECK(passes(deep, "x86-64-v4") == 16);
+  CHECK(passes(near, "x86-64-v4") == 1);
+  for (const char* target : {"x86-64-v3", "x86-64-v4"}) {
+    CHECK(passes(flat, target) == 1);
+    CHECK(passes(odd, target) == 1);
+  }
+}
+
+TEST_CASE("tiles of far images are flat") {
+  const auto far = [](Body& b) { conv_case(b, {1, 512, 32, 32}, {64, 512, 1, 1}, {}); };
+  const auto near = [](Body& b) { conv_case(b, {1, 128, 32, 32}, {64, 128, 1, 1}, {}); };
+  CHECK(schedule_of(far, "x86-64-v4").find("tile_y=1,") != std::string::npos);
+  CHECK(schedule_of(near, "x86-64-v4").find("tile_y=2,") != std::string::npos);
 }

@@ -1,6 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "runtime/instance.h"
@@ -26,7 +31,37 @@ std::vector<size_t> zeros(const std::vector<float>& values) {
   return result;
 }
 
+// What /proc/self/smaps says of the mapping that holds an address: its line "VmFlags:".
+std::string mapping_flags(const void* address) {
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  bool inside = false;
+  std::ifstream maps("/proc/self/smaps");
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long long first = 0, last = 0;
+    if (std::sscanf(line.c_str(), "%llx-%llx ", &first, &last) == 2)
+      inside = first <= wanted && wanted < last;
+    if (inside && line.starts_with("VmFlags:")) return line + " ";
+  }
+  return "";
+}
+
 }  // namespace
+
+TEST_CASE("large storages are zero and ask for large pages") {
+  constexpr uint64_t kLarge = 2 << 20;
+  for (const uint64_t bytes : {uint64_t{1000}, kLarge, 3 * kLarge + 77}) {
+    CAPTURE(bytes);
+    uint8_t* storage = ag::rt::allocate_storage(bytes);
+    REQUIRE(storage);
+    CHECK(reinterpret_cast<uintptr_t>(storage) % ag::rt::kStorageAlignment == 0);
+    CHECK(std::count(storage, storage + bytes, 0) == static_cast<int64_t>(bytes));
+    if (std::filesystem::exists("/sys/kernel/mm/transparent_hugepage")) {
+      CHECK((mapping_flags(storage).find(" hg ") != std::string::npos) == (bytes >= kLarge));
+    }
+    ag::rt::free_storage(storage);
+  }
+  CHECK(ag::rt::allocate_storage(ag::rt::kMostStorage + 1) == nullptr);
+}
 
 TEST_CASE("boxes are zeroed and nothing else") {
   std::vector<halide_dimension_t> dims = {{0, 3, 1, 0}, {0, 2, 5, 0}};
