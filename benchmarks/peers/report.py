@@ -169,7 +169,8 @@ def page(rows, written_by="--write", summary=""):
 Written by `benchmarks/peers/run {written_by}` (options: `--help`). Every engine runs the same
 network with the same weights in f32 in a process of its own; engines take turns, run by run, in one
 session, beside this machine's FMA peak; each waits until the threads of the one before it sleep.
-Times are the minimum in milliseconds, the median in brackets. Outputs are held to PyTorch's in
+A run of less than 20 ms is the second of two, so that it finds its own weights in the caches. Times
+are the minimum in milliseconds, the median in brackets. Outputs are held to PyTorch's in
 float64 before anything is timed. The peak is that of all threads of a row at the same time, and so
 is the copy, where there is one: of 64 MB that no cache holds.
 
