@@ -17,7 +17,8 @@
 namespace ag {
 namespace {
 
-constexpr int64_t kMostUnrolledTaps = 49;
+// Taps that are unrolled in both axes: of 32 registers; of 16, as many as they hold weights.
+constexpr int64_t kManyRegisters = 32, kMostUnrolledTaps = 49;
 
 class DepthwiseChooser {
  public:
@@ -49,7 +50,9 @@ class DepthwiseChooser {
 
   int64_t unrolled_axes() const {
     if (phase_ > 1) return 2;
-    return conv_.extents.input == 1 && taps_ <= kMostUnrolledTaps ? 2 : 1;
+    const int64_t registers = conv_.kernel.target.vector_registers;
+    const int64_t most = registers < kManyRegisters ? registers : kMostUnrolledTaps;
+    return conv_.extents.input == 1 && taps_ <= most ? 2 : 1;
   }
 
   // Rows of different phase of a dilated gradient; tiles must start at phase 0.

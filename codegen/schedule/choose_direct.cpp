@@ -33,8 +33,17 @@ constexpr int64_t kColdWeights = kCaches.second / 4;
 constexpr double kColdBytes = 5;
 constexpr int64_t kPrefetchVectors = 16;
 
+// Positions in a row that tiles of several widths share, each with code of its own.
+constexpr int64_t kMostSpan = 16;
+// AVX2's tiles of few vectors of channels read their inputs often, two positions to a cache line:
+// cycles that one costs where the first-level cache does not keep them.
+constexpr double kNearInput = 0.1;
+// Rows of inputs that all panels read before the next rows: a part of the second-level cache.
+constexpr int64_t kRowsBytes = kCaches.second / 4;
+
 struct DirectTile {
   int64_t x = 1, y = 1, k = 1;
+  int64_t span = 0;  // columns that tiles of x columns and a narrower one cover; 0: tiles overlap
   int64_t unroll_taps = 0;
   double cost = kImpossible;
 };
@@ -75,6 +84,13 @@ class DirectChooser {
                        {"task_rows", task_rows(best, phase, passes)}}};
     if (const int64_t tiles = task_columns(best); tiles > 0)
       schedule.values["task_columns"] = tiles;
+    if (const int64_t rows = rows_outside(best, phase, passes); rows > 0) {
+      schedule.values["rows_outside"] = 1;
+      schedule.values["task_rows"] = rows;
+    }
+    if (best.span > 0) schedule.values["span_x"] = best.span;
+    if (splits_epilogue() && divides(best, phase)) schedule.values["split_epilogue"] = 1;
+    if (has_blocks_outside(best)) schedule.values["blocks_outside"] = 1;
     // Where more tiles read a panel, all but the first would ask in vain.
     if (height_ % best.y != 0 && weight_bytes() > kColdWeights) {
       schedule.values["prefetch"] = kPrefetchVectors;
@@ -88,7 +104,10 @@ class DirectChooser {
     for (int64_t k : divisors(blocks_, 4)) {
       for (int64_t x = 1; x <= std::min<int64_t>(width_, 32); ++x) {
         for (int64_t y : rows_of_tiles(phase)) {
-          if (!only_dividing || divides({x, y, k}, phase)) consider({x, y, k}, phase, best);
+          for (int64_t span : spans(x, y, phase)) {
+            const DirectTile tile{x, y, k, span};
+            if (!only_dividing || divides(tile, phase)) consider(tile, phase, best);
+          }
         }
       }
     }
@@ -96,7 +115,36 @@ class DirectChooser {
   }
 
   bool divides(const DirectTile& tile, int64_t phase) const {
-    return width_ % tile.x == 0 && height_ % (tile.y * phase) == 0;
+    return (tile.span > 0 || width_ % tile.x == 0) && height_ % (tile.y * phase) == 0;
+  }
+
+  // 16 registers hold 12 to 14 sums: few tiles of a row that divide it are near to that.
+  bool has_few_registers() const {
+    const Target& target = conv_.kernel.target;
+    return target.vector_bytes == kCacheLine / 2 && target.vector_registers <= 16;
+  }
+
+  // Spans that tiles of x columns do not divide: parts of a row, or all of a short one.
+  std::vector<int64_t> spans(int64_t x, int64_t y, int64_t phase) const {
+    std::vector<int64_t> all{0};
+    if (!has_few_registers() || phase > 1 || conv_.rank() < 4 || height_ % y != 0 ||
+        width_ % x == 0 || kept() > 0) {
+      return all;
+    }
+    for (int64_t span = x + 1; span <= std::min(width_, kMostSpan); ++span) {
+      if (span % x != 0 && (width_ <= kMostSpan || width_ % span == 0)) all.push_back(span);
+    }
+    return all;
+  }
+
+  // Widths of the tiles of a row.
+  std::vector<int64_t> widths(const DirectTile& tile) const {
+    std::vector<int64_t> all;
+    for (int64_t from = 0; from < width_; from += tile.span) {
+      const int64_t end = std::min(from + tile.span, width_);
+      for (int64_t x = from; x < end; x += tile.x) all.push_back(std::min(tile.x, end - x));
+    }
+    return all;
   }
 
   // Channels that lie side by side; 1 without blocks.
@@ -106,6 +154,9 @@ class DirectChooser {
   }
 
   int64_t input_bytes() const { return conv_.kernel.body.type(conv_.node.operands[0]).bytes(); }
+
+  // Of one image, and group.
+  int64_t image_bytes() const { return input_bytes() / images_ / conv_.spec.groups; }
 
   bool has_far_image() const { return input_bytes() > images_ * kCaches.second; }
 
@@ -126,19 +177,32 @@ class DirectChooser {
     if (phase > 1) return {1};
     constexpr int64_t kMost = 4;
     std::vector<int64_t> rows = divisors(height_, kMost);
-    if (!has_one_tap()) return rows;
+    if (!has_one_tap() || splits_epilogue()) return rows;
     for (int64_t y = height_ / 2 + 1; y <= kMost && y < height_; ++y) rows.push_back(y);
     return rows;
   }
 
-  // How often the sum over input channels is interrupted, so that weights are read once from afar.
-  int64_t choose_passes(const DirectTile& tile, int64_t phase) const {
+  // Of input channels that a sum in memory can be interrupted after; 0: it cannot.
+  int64_t pass_block() const {
     const BufferForm* weights = conv_.form(1);
     const BufferForm* inputs = conv_.form(0);
-    if (conv_.spec.groups > 1 || conv_.rank() < 4 || !weights || !inputs) return 1;
+    if (conv_.spec.groups > 1 || conv_.rank() < 4 || !weights || !inputs) return 0;
     const int64_t block = weights->type.layout.block_of(conv_.spec.dims.rhs_input);
     const bool blocked = block > 1 && inputs->type.layout.block_of(conv_.spec.dims.lhs_channel) > 1;
-    if (!blocked || conv_.extents.input % block != 0) return 1;
+    return blocked && conv_.extents.input % block == 0 ? block : 0;
+  }
+
+  // Whether a row's sums wait in memory for an epilogue whose constants need registers themselves.
+  bool splits_epilogue() const {
+    return has_few_registers() && is_costly_epilogue(conv_.kernel.body) && conv_.rank() == 4 &&
+           phases() == 1 && !conv_.sums_result() && pass_block() > 0 &&
+           conv_.extents.input > pass_block();
+  }
+
+  // How often the sum over input channels is interrupted, so that weights are read once from afar.
+  int64_t choose_passes(const DirectTile& tile, int64_t phase) const {
+    const int64_t block = pass_block();
+    if (block == 0) return 1;
     const bool reused = width_ * height_ > tile.x * tile.y * phase;
     const bool many_streams = reads_many_streams();
     if (!(far_weights() || many_streams) || !divides(tile, phase) || !reused) return 1;
@@ -176,12 +240,44 @@ class DirectChooser {
       const int64_t taps = unroll == 0 ? 1 : taps_x;
       const TileStep step = one_tap ? tap_step(tile, phase) : tile_step(tile, taps, phase);
       const bool shares = unroll > 0 && !one_tap;
-      if (!fits_registers(conv_.kernel.target, step.accumulators, step.vectors, shares)) continue;
-      tile.cost = height_ % tile.y == 0 ? cost_of(step) : cost_of_two(tile, taps);
+      if (!fits(tile, step, shares)) continue;
+      tile.cost = tile.span > 0           ? cost_of_widths(tile, taps)
+                  : height_ % tile.y == 0 ? cost_of(step)
+                                          : cost_of_two(tile, taps);
       // Between equals the flatter tile: its rows are fewer streams of memory.
       const bool flatter = tile.cost == best.cost && tile.k == best.k && tile.y < best.y;
       if (tile.cost < best.cost || flatter) best = tile;
     }
+  }
+
+  // Whether a tile stays in registers.
+  bool fits(const DirectTile& tile, const TileStep& step, bool shares) const {
+    const double sums = step.accumulators + static_cast<double>(kept());
+    // All inputs of a step beside one vector of weights, or all of these beside one input.
+    const double vectors = has_blocks_outside(tile) ? step.broadcasts : step.vectors;
+    return fits_registers(conv_.kernel.target, sums, vectors, shares);
+  }
+
+  // LLVM moves one constant of a long epilogue in front of the loops over the sum.
+  int64_t kept() const {
+    const bool beside = is_costly_epilogue(conv_.kernel.body) && !splits_epilogue();
+    return has_few_registers() && beside ? 1 : 0;
+  }
+
+  // Where there are fewer inputs than vectors of weights, these come one by one.
+  bool has_blocks_outside(const DirectTile& tile) const {
+    return has_few_registers() && tile.unroll_taps == 0 && tile.k * vectors_ > tile.x * tile.y;
+  }
+
+  // Of the tiles of a row.
+  double cost_of_widths(const DirectTile& tile, int64_t taps) const {
+    double cycles = 0;
+    for (int64_t width : widths(tile)) {
+      TileStep step = tile_step({width, tile.y, tile.k}, taps, 1);
+      step.used = 1;
+      cycles += cost_of(step) * static_cast<double>(width);
+    }
+    return cycles / static_cast<double>(width_);
   }
 
   // Of a tile and the lower one that covers the rest of the height.
@@ -190,7 +286,7 @@ class DirectChooser {
     for (int64_t rows : {tile.y, height_ - tile.y}) {
       TileStep step = tile_step({tile.x, rows, tile.k}, taps, 1);
       step.used = used_part(width_, tile.x);
-      step.far = wait_for_weights(step, tile) + wait_for_inputs(tile);
+      step.far = wait_for_weights(step, tile) + wait_for_inputs(tile, step);
       cycles += cost_of(step) * static_cast<double>(rows);
     }
     return cycles / static_cast<double>(height_);
@@ -222,7 +318,7 @@ class DirectChooser {
     step.broadcasts = static_cast<double>(inputs);
     step.accumulators = static_cast<double>(accumulators);
     step.used = used_part(width_, tile.x) * used_part(height_, tile.y);
-    if (phase == 1) step.far = wait_for_weights(step, tile) + wait_for_inputs(tile);
+    if (phase == 1) step.far = wait_for_weights(step, tile) + wait_for_inputs(tile, step);
     return step;
   }
 
@@ -237,10 +333,14 @@ class DirectChooser {
     return std::max(0.0, bytes / kColdBytes - step.multiply_adds / 2) / static_cast<double>(tiles);
   }
 
-  // A step is one channel of a block.
-  double wait_for_inputs(const DirectTile& tile) const {
-    if (!has_one_tap() || !has_far_image()) return 0;
-    return kStretchCycles * static_cast<double>(tile.y) / static_cast<double>(input_block());
+  // For each stretch of a far image, of which a step is one channel; of a near one for each input.
+  double wait_for_inputs(const DirectTile& tile, const TileStep& step) const {
+    double cycles = 0;
+    if (has_one_tap() && has_far_image())
+      cycles += kStretchCycles * static_cast<double>(tile.y) / static_cast<double>(input_block());
+    if (has_few_registers() && image_bytes() > kCaches.first / 2)
+      cycles += kNearInput * step.broadcasts;
+    return cycles;
   }
 
   // Rows of a parallel task; 0 where the kernel is too small to share. Neighbouring tasks share a
@@ -252,6 +352,19 @@ class DirectChooser {
     if (height_ % tile.y != 0) return tiles * rows;  // two tiles of unequal rows
     const int64_t panels = images_ * conv_.spec.groups * blocks_ / tile.k;
     return units_per_task(panels, tiles, work(), conv_.wants_even_tasks()) * rows;
+  }
+
+  // Rows that all panels read before the next rows, because otherwise every panel would read the
+  // image from beyond the second-level cache; 0 where that is less than reading weights again.
+  int64_t rows_outside(const DirectTile& tile, int64_t phase, int64_t passes) const {
+    const bool possible = has_few_registers() && conv_.rank() == 4 && phase == 1 && passes == 1 &&
+                          height_ % tile.y == 0 && !conv_.wants_even_tasks();
+    if (!possible || conv_.spec.groups > 1 || image_bytes() <= kCaches.second / 2) return 0;
+    const int64_t row_bytes = image_bytes() / height_;
+    const int64_t rows = std::max(kRowsBytes / row_bytes / tile.y, int64_t{1}) * tile.y;
+    const int64_t panels = blocks_ / tile.k, parts = (height_ + rows - 1) / rows;
+    const bool less = parts * weight_bytes() + image_bytes() < panels * image_bytes();
+    return less && rows < height_ ? rows : 0;
   }
 
   // Tiles of a parallel task along the one axis of positions; 0 where there are more axes.

@@ -20,12 +20,23 @@
 // the rest of the rows and code of its own: 49 positions by one block of channels are two tiles
 // that read 64 bytes of weights for 28 and 21 multiply-adds.
 //
+// Sixteen registers hold few sums, and tiles that are near to twelve rarely divide a row. A row, or
+// each of its spans, then ends with a narrower tile, whose code is its own as well: 3 + 3 + 3 + 3 +
+// 2 columns of 14, 3 + 2 and 2 of 7. Twelve sums of three positions by four blocks fit where a step
+// keeps its inputs and loads one vector of weights after the other. The constants of a long
+// epilogue would push such sums out of their registers, so the sums of a row of tiles wait in
+// memory for it.
+//
 // Parameters: tile_x, tile_y, tile_k; unroll_taps: 0 none, 1 the innermost axis, 2 all;
 // phase: rows of different phase, 1 none; passes: over the input channels; unroll_epilogue (0 or
 // 1); prefetch: how many vectors ahead far weights are asked for, 0 or absent: not at all;
 // unroll_channels: 1 for vectors of several narrow groups, else 0 or absent; task_rows: rows of a
 // parallel task, 0: everything on one thread; task_columns: tiles of a parallel task where there is
-// one axis of positions, 0 or absent: all.
+// one axis of positions, 0 or absent: all; span_x: columns that tiles and a narrower one cover, the
+// last span of a row being the rest, 0 or absent: the last tile overlaps the one before;
+// blocks_outside: 1 where a step loads one vector of weights after the other; rows_outside: 1 where
+// all panels read a task's rows before the next rows; split_epilogue: 1 where a row's sums wait in
+// memory for the epilogue.
 
 #include <fmt/format.h>
 
@@ -50,7 +61,8 @@ int value_or_zero(const Schedule& schedule, const std::string& parameter) {
 
 struct Parameters {
   int tile_x, tile_y, tile_k, unroll_taps, phase, passes, prefetch, task_rows, task_columns;
-  bool unroll_epilogue, unroll_channels;
+  int span_x;
+  bool unroll_epilogue, split_epilogue, unroll_channels, blocks_outside, rows_outside;
 
   explicit Parameters(const Schedule& schedule)
       : tile_x(value(schedule, "tile_x")),
@@ -62,8 +74,12 @@ struct Parameters {
         prefetch(value_or_zero(schedule, "prefetch")),
         task_rows(value(schedule, "task_rows")),
         task_columns(value_or_zero(schedule, "task_columns")),
+        span_x(value_or_zero(schedule, "span_x")),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0),
-        unroll_channels(value_or_zero(schedule, "unroll_channels") != 0) {}
+        split_epilogue(value_or_zero(schedule, "split_epilogue") != 0),
+        unroll_channels(value_or_zero(schedule, "unroll_channels") != 0),
+        blocks_outside(value_or_zero(schedule, "blocks_outside") != 0),
+        rows_outside(value_or_zero(schedule, "rows_outside") != 0) {}
 };
 
 // Blocks of input channels; 0 where they are not split.
@@ -81,7 +97,7 @@ bool has_low_tile(const Parameters& p, int64_t height) {
 void check_passes(const Anchor& anchor, const Parameters& p, int64_t width, int64_t height) {
   if (channel_blocks(anchor) == 0) require_divides(kName, "passes", p.passes, 1);
   require_divides(kName, "passes", p.passes, channel_blocks(anchor));
-  require_divides(kName, "tile_x", p.tile_x, width);
+  if (p.span_x == 0) require_divides(kName, "tile_x", p.tile_x, width);
   require_divides(kName, "tile_y", p.tile_y * p.phase, height);
   if (p.task_rows > 0) require_divides(kName, "height", height, p.task_rows);
 }
@@ -98,7 +114,11 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
   const int64_t width = anchor.extent(anchor.rank - 1);
   const int64_t height = anchor.rank > 3 ? anchor.extent(anchor.rank - 2) : 1;
   const bool once = kernel.overwrites_operand();
-  if (once || p.tile_x < 1 || p.tile_x > width) require_divides(kName, "tile_x", p.tile_x, width);
+  if (p.span_x > 0) {
+    if (p.tile_x > p.span_x || anchor.rank < 4) require_divides(kName, "span_x", p.span_x, 1);
+  } else if (once || p.tile_x < 1 || p.tile_x > width) {
+    require_divides(kName, "tile_x", p.tile_x, width);
+  }
   if (p.tile_y < 1 || p.tile_y > height || (once && !has_low_tile(p, height))) {
     require_divides(kName, "tile_y", p.tile_y, height);
   }
@@ -124,6 +144,16 @@ struct SumLoops {
   std::vector<RVar> channel_blocks;
 };
 
+// Splits a row into spans and these into tiles, all with code of their own but equal spans.
+template <class Stage>
+void split_spans(Stage& stage, const Parameters& p, int64_t width, const Var& x, const Var& span,
+                 const Var& x_out, const Var& x_in) {
+  stage.split(x, span, x, p.span_x, TailStrategy::GuardWithIf)
+      .split(x, x_out, x_in, p.tile_x, TailStrategy::GuardWithIf)
+      .unroll(x_out);
+  if (width % p.span_x != 0) stage.unroll(span);
+}
+
 class RegisterTile {
  public:
   RegisterTile(Anchor& anchor, const Parameters& parameters)
@@ -141,6 +171,8 @@ class RegisterTile {
     const SumLoops over = split_channels();
     if (p_.passes > 1) {
       schedule_passes(loops.panel, over);
+    } else if (p_.split_epilogue) {  // one pass over a row
+      schedule_passes(loops.tile, over);
     } else {
       schedule_tile(sum_, anchor_.stage, loops.tile, over);
     }
@@ -173,6 +205,7 @@ class RegisterTile {
       if (variable.name() != channel_.name()) positions.push_back(variable);
     }
     tile.compute_at(consumer, at).store_in(Halide::MemoryType::Stack);
+    if (p_.span_x > 0) tile.bound_storage(positions_[0], p_.tile_x);  // a span's rest may be empty
     store_lanes_innermost(tile);
     tile.split(channel_, block, lane, width_, TailStrategy::RoundUp);
     std::vector<VarOrRVar> order{lane, block};
@@ -188,8 +221,9 @@ class RegisterTile {
     const size_t inside = p_.passes > 1 ? 0 : unrolled;
     std::vector<VarOrRVar> loops{lane};
     for (size_t i = 0; i < inside; ++i) loops.push_back(taps[i]);
-    loops.push_back(block);
+    if (!p_.blocks_outside) loops.push_back(block);
     loops.insert(loops.end(), positions.begin(), positions.end());
+    if (p_.blocks_outside) loops.push_back(block);
     loops.push_back(over.channel);
     for (size_t i = inside; i < taps.size(); ++i) loops.push_back(taps[i]);
     loops.insert(loops.end(), over.channel_blocks.begin(), over.channel_blocks.end());
@@ -218,13 +252,20 @@ class RegisterTile {
     store_lanes_innermost(sum_);
     sum_.split(channel_, block, lane, width_).vectorize(lane);
     Halide::Stage update = sum_.update();
-    const Var x = positions_[0], x_in("x_in"), x_out("x_out");
-    update.split(channel_, block, lane, width_).split(x, x_out, x_in, p_.tile_x);
+    const Var x = positions_[0], x_in("x_in"), x_out("x_out"), span("span");
+    update.split(channel_, block, lane, width_);
+    if (p_.span_x > 0) {
+      split_spans(update, p_, anchor_.extent(anchor_.rank - 1), x, span, x_out, x_in);
+    } else {
+      update.split(x, x_out, x_in, p_.tile_x);
+    }
     std::vector<VarOrRVar> order{lane, block, x_in};
     if (anchor_.rank > 3) {
       const Var y = positions_[1], y_in("y_in"), y_out("y_out"), phase("phase");
       update.split(y, y_out, y_in, p_.tile_y * p_.phase).split(y_in, phase, y_in, p_.tile_y);
-      order.insert(order.end(), {y_in, x_out, phase, y_out});
+      order.insert(order.end(), {y_in, x_out});
+      if (p_.span_x > 0) order.push_back(span);
+      order.insert(order.end(), {phase, y_out});
     } else {
       order.push_back(x_out);
     }
@@ -249,7 +290,14 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
   const Var lane = lower::Kernel::physical(0);
   const Var x = anchor.loop(anchor.rank - 1), x_in("x_in"), x_out("x_out");
   const TailStrategy overlap = TailStrategy::ShiftInwards;
-  stage.split(x, x_out, x_in, p.tile_x, overlap);
+  const Var span("span");
+  const int width = static_cast<int>(anchor.extent(anchor.rank - 1));
+  const bool has_spans = p.span_x > 0 && !p.split_epilogue;
+  if (has_spans) {
+    split_spans(stage, p, width, x, span, x_out, x_in);
+  } else {
+    stage.split(x, x_out, x_in, p.split_epilogue ? width : p.tile_x, overlap);
+  }
   std::vector<VarOrRVar> order{lane};
   std::vector<Var> unrolled{x_in};
   std::vector<Var> outer;  // loops that tasks are of, innermost first
@@ -261,7 +309,7 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
     order.push_back(k_in);
     unrolled.push_back(k_in);
   }
-  order.push_back(x_in);
+  order.insert(p.split_epilogue ? order.begin() + 1 : order.end(), x_in);
   if (anchor.rank > 3) {
     const Var y = anchor.loop(anchor.rank - 2), y_in("y_in"), y_out("y_out"), rows("rows");
     const int64_t height = anchor.extent(anchor.rank - 2);
@@ -274,6 +322,8 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
       stage.split(y_in, phase, y_in, p.tile_y);
       order.insert(order.end(), {y_in, x_out, phase, y_out});
       stage.unroll(phase);
+    } else if (has_spans) {
+      order.insert(order.end(), {y_in, x_out, span, y_out});
     } else {
       order.insert(order.end(), {y_in, x_out, y_out});
     }
@@ -292,7 +342,7 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
       outer.push_back(columns);
     }
   }
-  if (has_channels) outer.push_back(k_out);
+  if (has_channels) outer.insert(p.rows_outside ? outer.begin() : outer.end(), k_out);
   outer.push_back(anchor.loop(1 - anchor.lane_axis));  // images
   order.insert(order.end(), outer.begin(), outer.end());
   stage.reorder(order).vectorize(lane);
