@@ -50,13 +50,11 @@ WorkerPoolOptions fake(double seconds = 60, int64_t memory_bytes = int64_t{256} 
 // Counts what reaches it.
 class CountingCompiler : public KernelCompiler {
  public:
-  std::vector<KernelOutcome> compile_each(std::span<const KernelRequest> requests) override {
-    std::vector<KernelOutcome> outcomes;
-    for (const KernelRequest& request : requests) {
+  void compile(std::span<const KernelRequest> requests, const Take& take) override {
+    for (size_t i = 0; i < requests.size(); ++i) {
       ++compiled;
-      outcomes.push_back({KernelStatus::ok, "", {.object = "object of " + request.symbol}});
+      take(i, {KernelStatus::ok, "", {.object = "object of " + requests[i].symbol}});
     }
-    return outcomes;
   }
   std::string identity() override { return name; }
 
@@ -250,6 +248,28 @@ TEST_CASE("equal requests compile once; cached ones not at all") {
   compiler.name = "another build";
   compile_all(requests, compiler, &cache);
   CHECK(compiler.compiled == 6);
+}
+
+// Is stopped at the last kernel.
+class StoppedCompiler : public CountingCompiler {
+ public:
+  void compile(std::span<const KernelRequest> requests, const Take& take) override {
+    CountingCompiler::compile(requests.first(requests.size() - 1), take);
+    throw std::runtime_error("stopped");
+  }
+};
+
+TEST_CASE("kernels are in the cache as soon as they are compiled") {
+  Folder folder;
+  DiskCache cache(folder.path);
+  StoppedCompiler compiler;
+  const std::vector<KernelRequest> requests = many_requests(4);
+  CHECK_THROWS(compile_all(requests, compiler, &cache));
+  CHECK(compiler.compiled == 3);
+  CompileStatistics statistics;
+  CountingCompiler next;
+  compile_all(requests, next, &cache, &statistics);
+  CHECK(statistics.cached == 3);
 }
 
 TEST_CASE("damaged entries are recompiled and replaced") {
