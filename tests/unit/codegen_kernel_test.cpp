@@ -317,6 +317,17 @@ TEST_CASE("the least recently used entries go first") {
   CHECK(cache.find(content_hash("3")));
   CHECK(cache.find(content_hash("4")));
   CHECK(cache.problem().empty());
+
+  const fs::path oldest =
+      folder.path / content_hash("0").substr(0, 2) / (content_hash("0") + ".kernel");
+  fs::last_write_time(oldest, now - std::chrono::hours(1));
+  cache.insert(content_hash("5"), big);
+  cache.trim();  // not so soon again
+  CHECK(fs::exists(oldest));
+  fs::last_write_time(folder.path / "trimmed", now - std::chrono::hours(1));
+  cache.trim();
+  CHECK_FALSE(fs::exists(oldest));
+  CHECK(cache.find(content_hash("5")));
 }
 
 TEST_CASE("a cache that cannot be written says so and harms nothing") {
