@@ -46,7 +46,8 @@ int64_t most_scratch(const std::vector<plan::Step>& steps,
 // The bytes of one storage, filled with the values of the tensors that live there.
 plan::Blob gather_weights(const plan::Program& program, Storage storage,
                           const std::map<std::string, Array>& weights) {
-  std::string bytes;
+  size_t size = 0;
+  std::vector<std::pair<size_t, const Array*>> places;
   for (const plan::Tensor& tensor : program.tensors) {
     if (tensor.buffer < 0 || program.buffers[tensor.buffer].storage != storage) continue;
     auto found = weights.find(tensor.name);
@@ -61,11 +62,13 @@ plan::Blob gather_weights(const plan::Program& program, Storage storage,
                                      name_of(tensor.dtype), to_string(tensor.shape),
                                      name_of(value.dtype()), to_string(value.shape())));
     }
-    size_t offset = static_cast<size_t>(program.buffers[tensor.buffer].offset);
-    bytes.resize(std::max(bytes.size(), offset + value.size_bytes()));
-    if (value.size_bytes() > 0)
-      std::memcpy(bytes.data() + offset, value.data(), value.size_bytes());
+    const auto offset = static_cast<size_t>(program.buffers[tensor.buffer].offset);
+    size = std::max(size, offset + value.size_bytes());
+    if (value.size_bytes() > 0) places.emplace_back(offset, &value);
   }
+  std::string bytes(size, '\0');
+  for (const auto& [offset, value] : places)
+    std::memcpy(bytes.data() + offset, value->data(), value->size_bytes());
   return bytes.empty() ? nullptr : std::make_shared<const std::string>(std::move(bytes));
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <new>
 #include <unordered_map>
 
@@ -84,28 +85,33 @@ Deduplicated deduplicate(std::span<const KernelRequest> requests, const std::str
   return found;
 }
 
-// Compiles the distinct kernels `missing` into `distinct` and the cache. Those that compiled are
-// kept even when another fails.
+// Compiles the distinct kernels `missing` into `distinct` and the cache. Each is kept once it is
+// there, even when another fails or the process is stopped.
 void compile_missing(std::span<const KernelRequest> requests, const Deduplicated& kernels,
                      const std::vector<size_t>& missing, KernelCompiler& compiler, DiskCache* cache,
                      std::vector<KernelResult>& distinct) {
   std::vector<KernelRequest> to_compile;
   for (size_t i : missing) to_compile.push_back(requests[kernels.distinct[i]]);
-  std::vector<KernelOutcome> outcomes = compiler.compile_each(to_compile);
-  const KernelOutcome* failed = nullptr;
-  for (size_t m = 0; m < missing.size(); ++m) {
-    if (outcomes[m].status != KernelStatus::ok) {
-      if (!failed) failed = &outcomes[m];
-      continue;
+  std::map<size_t, KernelOutcome> failed;
+  compiler.compile(to_compile, [&](size_t m, KernelOutcome outcome) {
+    if (outcome.status != KernelStatus::ok) {
+      failed.emplace(m, std::move(outcome));
+      return;
     }
-    distinct[missing[m]] = std::move(outcomes[m].result);
-    if (cache) cache->insert(kernels.keys[missing[m]], distinct[missing[m]]);
-  }
+    if (cache) cache->insert(kernels.keys[missing[m]], outcome.result);
+    distinct[missing[m]] = std::move(outcome.result);
+  });
   if (cache) cache->trim();
-  if (failed) fail(to_compile[failed - outcomes.data()], *failed);
+  if (!failed.empty()) fail(to_compile[failed.begin()->first], failed.begin()->second);
 }
 
 }  // namespace
+
+std::vector<KernelOutcome> KernelCompiler::compile_each(std::span<const KernelRequest> requests) {
+  std::vector<KernelOutcome> outcomes(requests.size());
+  compile(requests, [&](size_t i, KernelOutcome outcome) { outcomes[i] = std::move(outcome); });
+  return outcomes;
+}
 
 KernelOutcome run_compile_function(const CompileFunction& compile, const KernelRequest& request) {
   try {

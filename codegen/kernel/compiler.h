@@ -20,10 +20,16 @@ using CompileFunction = std::function<KernelResult(const KernelRequest&)>;
 
 class KernelCompiler {
  public:
+  using Take = std::function<void(size_t request, KernelOutcome outcome)>;
+
   virtual ~KernelCompiler() = default;
 
-  // One outcome per request, in order. Never throws for a kernel that does not compile.
-  virtual std::vector<KernelOutcome> compile_each(std::span<const KernelRequest> requests) = 0;
+  // Gives `take` the outcome of each request when it is there, in any order, on the calling thread.
+  // Never throws for a kernel that does not compile.
+  virtual void compile(std::span<const KernelRequest> requests, const Take& take) = 0;
+
+  // One outcome per request, in order.
+  std::vector<KernelOutcome> compile_each(std::span<const KernelRequest> requests);
 
   // Changes whenever another build of the compiler could give other objects; part of cache keys.
   virtual std::string identity() = 0;

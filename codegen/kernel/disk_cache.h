@@ -25,7 +25,8 @@ class DiskCache {
   // Keeps the result. A directory that cannot be written makes the cache useless, not the compile
   // wrong: the reason is kept in problem().
   void insert(const std::string& key, const KernelResult& result);
-  // Removes the entries that were used least recently until all together fit the maximum.
+  // Removes the entries that were used least recently until all together fit the maximum. It has to
+  // look at every entry, so it does nothing within ten minutes of the last time, by any process.
   void trim();
 
   // Why the last insert failed; empty when none did.
@@ -36,6 +37,7 @@ class DiskCache {
 
  private:
   std::filesystem::path path_of(const std::string& key) const;
+  bool was_trimmed_lately() const;
 
   std::filesystem::path directory_;
   int64_t maximum_bytes_;

@@ -86,9 +86,14 @@ struct WorkerPool::Worker {
 
 struct WorkerPool::Batch {
   std::span<const KernelRequest> requests;
-  std::vector<KernelOutcome> outcomes;
+  const Take& take;
   size_t next = 0;
   size_t finished = 0;
+
+  void finish(ptrdiff_t request, KernelOutcome outcome) {
+    ++finished;
+    take(static_cast<size_t>(request), std::move(outcome));
+  }
 };
 
 WorkerPool::WorkerPool(WorkerPoolOptions options) : options_(std::move(options)) {
@@ -162,8 +167,7 @@ void WorkerPool::give_next(Worker& worker, Batch& batch) {
 }
 
 void WorkerPool::give_up(Worker& worker, Batch& batch, KernelOutcome outcome) {
-  batch.outcomes[worker.request] = std::move(outcome);
-  ++batch.finished;
+  batch.finish(worker.request, std::move(outcome));
   stop(worker, true);
 }
 
@@ -176,8 +180,7 @@ void WorkerPool::take_answer(Worker& worker, Batch& batch) {
         worker, batch,
         {KernelStatus::crashed, options_.program.string() + " ended without an answer", {}});
   }
-  batch.outcomes[worker.request] = std::move(*outcome);
-  ++batch.finished;
+  batch.finish(worker.request, std::move(*outcome));
   worker.request = -1;
 }
 
@@ -210,12 +213,12 @@ void WorkerPool::wait(Batch& batch) {
   }
 }
 
-std::vector<KernelOutcome> WorkerPool::compile_each(std::span<const KernelRequest> requests) {
+void WorkerPool::compile(std::span<const KernelRequest> requests, const Take& take) {
   const std::lock_guard lock(mutex_);
   if (options_.program.empty()) options_.program = find_kernel_compiler();
   const size_t wanted = std::min(requests.size(), static_cast<size_t>(options_.workers));
   if (workers_.size() < wanted) workers_.resize(wanted);
-  Batch batch{requests, std::vector<KernelOutcome>(requests.size())};
+  Batch batch{requests, take};
   try {
     while (batch.finished < requests.size()) {
       for (Worker& worker : workers_) {
@@ -227,7 +230,6 @@ std::vector<KernelOutcome> WorkerPool::compile_each(std::span<const KernelReques
     for (Worker& worker : workers_) stop(worker, true);  // none may answer into the next batch
     throw;
   }
-  return std::move(batch.outcomes);
 }
 
 }  // namespace ag

@@ -30,7 +30,7 @@ class WorkerPool : public KernelCompiler {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  std::vector<KernelOutcome> compile_each(std::span<const KernelRequest> requests) override;
+  void compile(std::span<const KernelRequest> requests, const Take& take) override;
   // Hash of the worker program's bytes.
   std::string identity() override;
 

@@ -15,6 +15,7 @@
 #include "codegen/schedule/cpu/lane_loads.h"
 #include "codegen/schedule/cpu/prefetch_weights.h"
 #include "codegen/schedule/cuda/device_functions.h"
+#include "codegen/schedule/cuda/device_library.h"
 #include "codegen/schedule/cuda/launches.h"
 #include "ir/internal_error.h"
 
@@ -90,6 +91,7 @@ KernelResult compile(const KernelRequest& request) {
   NestText nest;
   DeviceFunctions device_functions;
   const bool device = kernel.target.is_cuda();
+  if (device) trim_device_library();
   if (device) pipeline.add_custom_lowering_pass(&device_functions, nullptr);
   if (device && request.explain) pipeline.add_custom_lowering_pass(&nest, nullptr);
   Halide::Target target(halide_target(kernel.target));

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <regex>
 #include <sstream>
 
@@ -42,7 +43,7 @@ std::vector<PtxReport> ptx_reports(const std::string& ptxas, const std::string& 
   static std::atomic<int> count = 0;  // several may run at once
   const std::string base =
       (fs::temp_directory_path() / fmt::format("argent_ptx_{}_{}", getpid(), count++)).string();
-  write_file(base + ".ptx", ptx);
+  std::ofstream(base + ".ptx") << ptx;  // need not be on the disk
   const std::string command =
       fmt::format("{} -v -arch={} {}.ptx -o /dev/null > {}.txt 2>&1", ptxas, device, base, base);
   const int status = std::system(command.c_str());

@@ -50,13 +50,11 @@ WorkerPoolOptions fake(double seconds = 60, int64_t memory_bytes = int64_t{256} 
 // Counts what reaches it.
 class CountingCompiler : public KernelCompiler {
  public:
-  std::vector<KernelOutcome> compile_each(std::span<const KernelRequest> requests) override {
-    std::vector<KernelOutcome> outcomes;
-    for (const KernelRequest& request : requests) {
+  void compile(std::span<const KernelRequest> requests, const Take& take) override {
+    for (size_t i = 0; i < requests.size(); ++i) {
       ++compiled;
-      outcomes.push_back({KernelStatus::ok, "", {.object = "object of " + request.symbol}});
+      take(i, {KernelStatus::ok, "", {.object = "object of " + requests[i].symbol}});
     }
-    return outcomes;
   }
   std::string identity() override { return name; }
 
@@ -252,6 +250,28 @@ TEST_CASE("equal requests compile once; cached ones not at all") {
   CHECK(compiler.compiled == 6);
 }
 
+// Is stopped at the last kernel.
+class StoppedCompiler : public CountingCompiler {
+ public:
+  void compile(std::span<const KernelRequest> requests, const Take& take) override {
+    CountingCompiler::compile(requests.first(requests.size() - 1), take);
+    throw std::runtime_error("stopped");
+  }
+};
+
+TEST_CASE("kernels are in the cache as soon as they are compiled") {
+  Folder folder;
+  DiskCache cache(folder.path);
+  StoppedCompiler compiler;
+  const std::vector<KernelRequest> requests = many_requests(4);
+  CHECK_THROWS(compile_all(requests, compiler, &cache));
+  CHECK(compiler.compiled == 3);
+  CompileStatistics statistics;
+  CountingCompiler next;
+  compile_all(requests, next, &cache, &statistics);
+  CHECK(statistics.cached == 3);
+}
+
 TEST_CASE("damaged entries are recompiled and replaced") {
   Folder folder;
   DiskCache cache(folder.path);
@@ -297,6 +317,17 @@ TEST_CASE("the least recently used entries go first") {
   CHECK(cache.find(content_hash("3")));
   CHECK(cache.find(content_hash("4")));
   CHECK(cache.problem().empty());
+
+  const fs::path oldest =
+      folder.path / content_hash("0").substr(0, 2) / (content_hash("0") + ".kernel");
+  fs::last_write_time(oldest, now - std::chrono::hours(1));
+  cache.insert(content_hash("5"), big);
+  cache.trim();  // not so soon again
+  CHECK(fs::exists(oldest));
+  fs::last_write_time(folder.path / "trimmed", now - std::chrono::hours(1));
+  cache.trim();
+  CHECK_FALSE(fs::exists(oldest));
+  CHECK(cache.find(content_hash("5")));
 }
 
 TEST_CASE("a cache that cannot be written says so and harms nothing") {

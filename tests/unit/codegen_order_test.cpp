@@ -22,13 +22,13 @@ class Recorder : public KernelCompiler {
  public:
   Recorder(int workers, bool backwards) : pool_({.workers = workers}), backwards_(backwards) {}
 
-  std::vector<KernelOutcome> compile_each(std::span<const KernelRequest> requests) override {
+  void compile(std::span<const KernelRequest> requests, const Take& take) override {
     asked_ = requests.size();
-    std::vector<KernelRequest> ordered(requests.begin(), requests.end());
-    if (backwards_) std::reverse(ordered.begin(), ordered.end());
-    std::vector<KernelOutcome> outcomes = pool_.compile_each(ordered);
-    if (backwards_) std::reverse(outcomes.begin(), outcomes.end());
-    return outcomes;
+    if (!backwards_) return pool_.compile(requests, take);
+    const std::vector<KernelRequest> ordered(requests.rbegin(), requests.rend());
+    pool_.compile(ordered, [&](size_t i, KernelOutcome outcome) {
+      take(asked_ - 1 - i, std::move(outcome));
+    });
   }
   std::string identity() override { return pool_.identity(); }
   size_t asked() const { return asked_; }

@@ -26,4 +26,10 @@ Halide::Expr DeviceFunctions::visit(const Call* call) {
   return Call::make(call->type, row->of_device, {mutate(call->args[0])}, Call::PureExtern);
 }
 
+std::vector<std::string_view> device_functions() {
+  std::vector<std::string_view> names;
+  for (const Row& row : kRows) names.emplace_back(row.of_device);
+  return names;
+}
+
 }  // namespace ag::schedule

@@ -3,6 +3,9 @@
 
 #include <Halide.h>
 
+#include <string_view>
+#include <vector>
+
 namespace ag::schedule {
 
 // Functions of the C library that Halide has no PTX for become those of NVIDIA's device library,
@@ -18,5 +21,8 @@ class DeviceFunctions : public Halide::Internal::IRMutator {
   using Halide::Internal::IRMutator::visit;
   Halide::Expr visit(const Halide::Internal::Call* call) override;
 };
+
+// The device library's functions that the pass puts into kernels.
+std::vector<std::string_view> device_functions();
 
 }  // namespace ag::schedule
