@@ -14,30 +14,56 @@ namespace {
 
 // Of x86-64, and of aarch64 where ordinary pages have 4 KiB.
 constexpr uint64_t kLargePage = uint64_t{2} << 20;
+// A multiple of any ordinary page.
+constexpr uint64_t kPages = 64 * 1024;
+// In front of a storage's slack: the bytes of its mapping, 0 for memory of malloc.
+constexpr uint64_t kHeader = kStorageAlignment;
 
-// Large pages for the whole ones among the bytes, where the system gives them on request: kernels
-// walk through many more small ones than the TLB holds. A refusal costs nothing but time.
-void ask_for_large_pages(void* memory, uint64_t bytes) {
+// A mapping of its own that begins with a large page and asks for these, where the system gives
+// them on request: kernels walk through many more small ones than the TLB holds. A refusal costs
+// nothing but time.
+uint8_t* map_pages(uint64_t bytes) {
+  const long mapped = syscall(SYS_mmap, nullptr, bytes + kLargePage, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == -1) return nullptr;
+  auto* region = reinterpret_cast<uint8_t*>(mapped);
+  const uint64_t before = -reinterpret_cast<uintptr_t>(region) & (kLargePage - 1);
+  uint8_t* memory = region + before;
+  if (before > 0) syscall(SYS_munmap, region, before);
+  syscall(SYS_munmap, memory + bytes, kLargePage - before);
   syscall(SYS_madvise, memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
+  return memory;
+}
+
+uint8_t* allocate_aligned(uint64_t bytes) {
+  void* memory = nullptr;
+  if (posix_memalign(&memory, kStorageAlignment, bytes) != 0) return nullptr;
+  return static_cast<uint8_t*>(memory);
 }
 
 }  // namespace
 
 uint8_t* allocate_storage(uint64_t bytes) {
-  const uint64_t total = bytes + 2 * kStorageSlack;
-  const bool large = total >= kLargePage;
-  void* memory = nullptr;
-  if (bytes > kMostStorage ||
-      posix_memalign(&memory, large ? kLargePage : kStorageAlignment, total) != 0) {
-    return nullptr;
-  }
-  if (large) ask_for_large_pages(memory, total);
-  memset(memory, 0, total);
-  return static_cast<uint8_t*>(memory) + kStorageSlack;
+  if (bytes > kMostStorage) return nullptr;
+  const uint64_t total = kHeader + bytes + 2 * kStorageSlack;
+  const uint64_t mapped = total < kLargePage ? 0 : (total + kPages - 1) / kPages * kPages;
+  uint8_t* memory = mapped > 0 ? map_pages(mapped) : allocate_aligned(total);
+  if (!memory) return nullptr;
+  memset(memory, 0, total);  // of a mapping, too: its pages come now, not in the first run
+  memcpy(memory, &mapped, sizeof mapped);
+  return memory + kHeader + kStorageSlack;
 }
 
 void free_storage(uint8_t* storage) {
-  if (storage) free(storage - kStorageSlack);
+  if (!storage) return;
+  uint8_t* memory = storage - kStorageSlack - kHeader;
+  uint64_t mapped = 0;
+  memcpy(&mapped, memory, sizeof mapped);
+  if (mapped > 0) {
+    syscall(SYS_munmap, memory, mapped);
+  } else {
+    free(memory);
+  }
 }
 
 void bind_storages(const Image& image, halide_buffer_t* buffers, uint8_t* const* bases) {
