@@ -275,6 +275,16 @@ def rows_to_keep(path, jobs):
             if not any(all(row[key] == value for key, value in job.items()) for job in measured)]
 
 
+def in_order(rows):
+    """Forward passes, then steps, as networks.py lists them; then what was asked for by name."""
+    known = [*networks.NETWORKS, *networks.STEPS]
+
+    def place(row):
+        index = known.index(row["name"]) if row["name"] in known else len(known)
+        return row["mode"] == "step", index, row["name"], row["batch"], row["threads"]
+    return sorted(rows, key=place)
+
+
 def machine():
     """What /proc/cpuinfo says of the processor, and its widest vectors."""
     text = pathlib.Path("/proc/cpuinfo").read_text()
@@ -297,6 +307,7 @@ def main():
         except WrongOutput as error:
             wrong.append(str(error))
         options.json.write_text(json.dumps(rows, indent=1))
+    rows = in_order(rows)
     print(report.summary_table(rows))
     if wrong:  # the tables would be silent about them
         sys.exit("\n".join(wrong))

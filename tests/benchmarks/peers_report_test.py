@@ -44,19 +44,19 @@ class Summary(unittest.TestCase):
         self.assertEqual(table["*multiply-adds on registers*"][-1], "1.80")
         self.assertEqual(table["*copies through memory*"][-1], "1.20")
 
-    def test_each_batch_has_columns(self):
+    def test_each_batch_that_was_measured_has_columns(self):
         rows = [*INFERENCE, row("a", {"argent": 100, "ort": 110}, batch=8),
                 row("b", {"argent": 100, "ort": 90}, batch=8), STEP]
         table = cells(report.summary_table(rows))
-        self.assertEqual(table["network"][2:6],
+        self.assertEqual(table["network"][2:],
                          ["speed-up, batch 1, 1 thread", "speed-up, batch 1, 2 threads",
-                          "speed-up, batch 8, 1 thread", "speed-up, batch 8, 2 threads"])
+                          "speed-up, batch 8, 1 thread", "2 threads : 1"])
         self.assertEqual(table["a"], ["20.00", "50", "1.50 (ONNX Runtime)", "2.50 (OpenVINO)",
-                                      "1.10 (ONNX Runtime)", "", "2.00"])
+                                      "1.10 (ONNX Runtime)", "2.00"])
         self.assertEqual(table["**geometric mean, inference**"][4], "**0.99**")
         # A step's batch is in its name, and it stands with the smallest.
         self.assertEqual(table["c, 96², training step, batch 16"],
-                         ["50.00", "20", "2.00 (PyTorch)", "", "", "", ""])
+                         ["50.00", "20", "2.00 (PyTorch)", "", "", ""])
 
     def test_one_number_of_threads(self):
         table = cells(report.summary_table([INFERENCE[0], STEP]))
