@@ -60,9 +60,10 @@ def plural(count, what):
 
 def summary_table(rows):
     """One line a network: time and share of the peak with the smallest batch and the fewest
-    threads; speed-ups over the fastest peer, a column for each batch and number of threads that was
-    measured; and what more threads gain, beside what the machine's FMA loop and copies through memory gain.
-    A training step has one batch, which its name says; it stands in the columns of the smallest."""
+    threads; speed-ups over the fastest peer, a column for each batch and number of threads that
+    was measured; and what more threads gain, beside what the machine's FMA loop and copies through
+    memory gain. A training step has one batch, which its name says; it stands in the columns of
+    the smallest."""
     counts = sorted({row["threads"] for row in rows})
     batches = sorted({row["batch"] for row in rows if row["mode"] == "forward"}) or [1]
 
