@@ -7,6 +7,7 @@
 #include <memory>
 #include <random>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "codegen/kernel/worker_pool.h"
@@ -32,6 +33,15 @@ inline double largest_error(const ReferenceTensor& a, const ReferenceTensor& b) 
     error = std::isnan(difference) ? INFINITY : std::max(error, difference);
   }
   return error / scale;
+}
+
+// The default schedule of a contraction for a target.
+inline std::string schedule_of(void (*build)(Body&), const char* target) {
+  Body body;
+  build(body);
+  return request_for({"a contraction", "conv", build, "conv_direct"}, body.graph,
+                     find_target(target))
+      .schedule;
 }
 
 inline void check_kernel(const Case& test, const Graph& body, const KernelRequest& request,

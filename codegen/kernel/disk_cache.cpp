@@ -95,19 +95,18 @@ void DiskCache::insert(const std::string& key, const KernelResult& result) {
   fs::remove(temporary, error);
 }
 
-// If it was not, it is now.
-bool DiskCache::was_trimmed_lately() const {
+bool DiskCache::claim_trim() const {
   constexpr std::chrono::minutes kLately(10);
   const fs::path stamp = directory_ / "trimmed";
   std::error_code error;
   const fs::file_time_type last = fs::last_write_time(stamp, error);
-  if (!error && std::chrono::abs(fs::file_time_type::clock::now() - last) < kLately) return true;
+  if (!error && std::chrono::abs(fs::file_time_type::clock::now() - last) < kLately) return false;
   std::ofstream(stamp) << '\n';
-  return false;
+  return true;
 }
 
 void DiskCache::trim() {
-  if (was_trimmed_lately()) return;
+  if (!claim_trim()) return;
   struct Entry {
     fs::file_time_type used;
     int64_t bytes;

@@ -37,7 +37,8 @@ class DiskCache {
 
  private:
   std::filesystem::path path_of(const std::string& key) const;
-  bool was_trimmed_lately() const;
+  // Whether nobody has trimmed lately; the next who asks is then told that somebody has.
+  bool claim_trim() const;
 
   std::filesystem::path directory_;
   int64_t maximum_bytes_;

@@ -631,14 +631,6 @@ void depthwise_images(Body& b, int64_t images) {
   conv_case(b, {images, 64, 36, 36}, {64, 1, 3, 3}, {.padding = {1, 1, 1, 1}, .groups = 64});
 }
 
-std::string schedule_of(void (*build)(Body&), const char* target) {
-  Body body;
-  build(body);
-  return request_for({"a convolution", "conv", build, "conv_direct"}, body.graph,
-                     find_target(target))
-      .schedule;
-}
-
 }  // namespace
 
 TEST_CASE("depthwise tiles have one row where images come from far caches") {

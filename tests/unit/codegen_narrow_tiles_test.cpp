@@ -57,13 +57,6 @@ const Case kCases[] = {
      "conv_direct"},
 };
 
-std::string schedule_of(void (*build)(Body&), const char* target) {
-  Body body;
-  build(body);
-  const Case test{"1x1", "conv", build, "conv_direct"};
-  return request_for(test, body.graph, find_target(target)).schedule;
-}
-
 bool has(const std::string& schedule, std::string_view parameter) {
   return schedule.find(parameter) != std::string::npos;
 }
