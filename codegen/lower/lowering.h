@@ -63,7 +63,8 @@ std::span<const Lowering> contract_lowerings();
 // (outermost axis first).
 Contraction start_contraction(const LowerContext& c, int64_t channels, const Shape& taps);
 // Defines the node's value as the sum of `product`, which reads the contraction's loop variables
-// and the logical variables of the result.
+// and the logical variables of the result. A bias that is added to it, and nothing else done with
+// it, is what the sum starts from: registers that are written anyway, and one addition less.
 void finish_contraction(LowerContext& c, Contraction contraction, const Halide::Expr& product);
 
 // What a sum reads of a value of the body: where a contraction's kernel stores the value, what it

@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <numeric>
 
+#include "codegen/plan/cache_placement.h"
 #include "codegen/plan/program.h"
 
 namespace ag::plan {
-namespace {
 
-int64_t aligned(int64_t bytes) {
+int64_t aligned_bytes(int64_t bytes) {
   return (bytes + kStorageAlignment - 1) / kStorageAlignment * kStorageAlignment;
 }
+
+namespace {
 
 bool overlap(const Lifetime& a, const Lifetime& b) {
   return a.first <= b.last && b.first <= a.last;
@@ -19,8 +21,8 @@ bool overlap(const Lifetime& a, const Lifetime& b) {
 int64_t most_alive(const std::vector<Lifetime>& lifetimes) {
   std::vector<std::pair<int, int64_t>> events;
   for (const Lifetime& lifetime : lifetimes) {
-    events.emplace_back(lifetime.first, aligned(lifetime.bytes));
-    events.emplace_back(lifetime.last + 1, -aligned(lifetime.bytes));
+    events.emplace_back(lifetime.first, aligned_bytes(lifetime.bytes));
+    events.emplace_back(lifetime.last + 1, -aligned_bytes(lifetime.bytes));
   }
   std::sort(events.begin(), events.end());  // at one step, ends (negative) come first
   int64_t alive = 0, most = 0;
@@ -44,10 +46,10 @@ ArenaPlan place_in_order(const std::vector<Lifetime>& lifetimes, const Order& or
     for (size_t other : placed) {
       if (!overlap(lifetimes[current], lifetimes[other])) continue;
       taken.emplace_back(plan.offsets[other],
-                         plan.offsets[other] + aligned(lifetimes[other].bytes));
+                         plan.offsets[other] + aligned_bytes(lifetimes[other].bytes));
     }
     std::sort(taken.begin(), taken.end());
-    int64_t offset = 0, size = aligned(lifetimes[current].bytes);
+    int64_t offset = 0, size = aligned_bytes(lifetimes[current].bytes);
     for (const auto& [begin, end] : taken) {
       if (offset + size <= begin) break;
       offset = std::max(offset, end);
@@ -85,7 +87,7 @@ ArenaPlan improve(const std::vector<Lifetime>& lifetimes, Order order, ArenaPlan
   ArenaPlan plan = best;
   for (int64_t round = 0; round < rounds && best.bytes > lower_bound; ++round) {
     const auto top = std::find_if(order.begin(), order.end(), [&](size_t i) {
-      return plan.offsets[i] + aligned(lifetimes[i].bytes) == plan.bytes;
+      return plan.offsets[i] + aligned_bytes(lifetimes[i].bytes) == plan.bytes;
     });
     if (top == order.begin()) break;
     std::rotate(order.begin(), top, top + 1);
@@ -106,6 +108,7 @@ ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes) {
     if (best.bytes == 0 || plan.bytes < best.bytes) best = std::move(plan);
     if (best.bytes <= lower_bound) break;
   }
+  suit_caches(lifetimes, best);
   best.lower_bound = lower_bound;
   return best;
 }

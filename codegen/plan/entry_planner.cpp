@@ -235,57 +235,6 @@ bool EntryPlanner::can_overwrite(Value fresh, Value leaf) const {
   return true;
 }
 
-std::map<Value, Lifetime> EntryPlanner::lifetimes(bool prepare) const {
-  std::map<Value, int> last = last_use_;
-  for (const auto& [value, buffer] : final_copies_) {
-    (void)buffer;
-    last[value] = graph_.size();
-  }
-  std::map<Value, Lifetime> lifetimes;
-  for (int i = 0; i < graph_.size(); ++i) {
-    if (!is_kernel(i) || is_prepare_[i] != prepare) continue;
-    for (size_t r = 0; r < node(i).types.size(); ++r) {
-      Value value{i, static_cast<int>(r)}, whole = whole_of(value);
-      if (placements_.contains(value)) continue;
-      if (prepare && used_outside_prepare_.contains(value)) continue;  // at its kernel
-      int until = last.contains(value) ? last.at(value) : i;
-      auto [known, is_new] =
-          lifetimes.try_emplace(whole, Lifetime{bytes_of(form(whole)), i, until});
-      if (!is_new) known->second.last = std::max(known->second.last, until);
-    }
-  }
-  return lifetimes;
-}
-
-int64_t EntryPlanner::place_in_arena(const std::map<Value, Lifetime>& lifetimes, int64_t& bytes) {
-  std::vector<Lifetime> wanted;
-  for (const auto& [value, lifetime] : lifetimes) {
-    (void)value;
-    wanted.push_back(lifetime);
-  }
-  ArenaPlan arena = plan_arena(wanted);
-  size_t i = 0;
-  for (const auto& [value, lifetime] : lifetimes) {
-    (void)lifetime;
-    place(value, Storage::arena, arena.offsets[i++]);
-  }
-  bytes = std::max(bytes, arena.bytes);
-  return arena.lower_bound;
-}
-
-void EntryPlanner::place_temporaries() {
-  const std::map<Value, Lifetime> run = lifetimes(false);
-  live_bytes_.assign(static_cast<size_t>(graph_.size()) + 1, 0);
-  for (const auto& [value, lifetime] : run) {
-    (void)value;
-    for (int i = lifetime.first; i <= lifetime.last; ++i)
-      live_bytes_[static_cast<size_t>(i)] += lifetime.bytes;
-  }
-  int64_t lower_bound = place_in_arena(run, entry_.arena_bytes);
-  place_in_arena(lifetimes(true), shared_.program().prepare_arena_bytes);
-  shared_.plan().memory.push_back({entry_.name, entry_.arena_bytes, lower_bound});
-}
-
 std::vector<int64_t> EntryPlanner::in_place_operands(int i) const {
   std::vector<int64_t> in_place(node(i).types.size(), -1);
   bool any = false;
@@ -351,7 +300,7 @@ void EntryPlanner::emit_kernel(int i) {
   std::vector<Step>& steps = is_prepare_[i] ? shared_.program().prepare : entry_.steps;
   for (size_t r = 0; r < results.size(); ++r) {
     std::vector<Box> boxes = halo_boxes(results[r]);
-    if (boxes.empty()) continue;
+    if (has_zero_halo({i, static_cast<int>(r)}) || boxes.empty()) continue;
     Step zero;
     zero.routine = Routine::zero_boxes;
     zero.buffers = {placements_.at({i, static_cast<int>(r)}).buffer};

@@ -51,6 +51,12 @@ class SharedPlan {
   int64_t state_bytes_ = 0, parameter_bytes_ = 0;
 };
 
+// A buffer of the arena whose halo was zeroed, and that nobody has written over since.
+struct ZeroedHalo {
+  int64_t begin, end;
+  BufferForm form;
+};
+
 class EntryPlanner {
  public:
   EntryPlanner(SharedPlan& shared, const EntryGraph& entry);
@@ -69,6 +75,9 @@ class EntryPlanner {
   // stored in.
   std::map<Value, Lifetime> lifetimes(bool prepare) const;
   int64_t place_in_arena(const std::map<Value, Lifetime>& lifetimes, int64_t& bytes);
+  // Whether the halo around a value that is about to be written still holds the zeros of one that
+  // lay in its place: kernels write tensors, not their halos. Remembers the value's for the next.
+  bool has_zero_halo(Value value);
   // Gives the value, and all that is stored in it, their buffers.
   void place(Value value, Storage storage, int64_t offset, int tensor = -1);
   bool is_empty(int node) const;
@@ -101,6 +110,7 @@ class EntryPlanner {
   std::map<Value, bool> used_outside_prepare_;
   std::map<Value, Placement> placements_;
   std::map<Value, Value> overwrites_;                // fresh value -> leaf
+  std::vector<ZeroedHalo> zeroed_;                   // in the arena, apart from each other
   std::vector<std::pair<Value, int>> final_copies_;  // value -> buffer
 };
 

@@ -131,27 +131,32 @@ bool wants_left_copied(const KernelView& kernel, const MatmulView& product, cons
          bytes <= kCaches.second / 2;
 }
 
-// Few rows by a right operand whose depth is innermost: each of its rows is read once.
+// Few rows by a right operand whose depth is innermost: each of its rows is read once. From memory
+// several of them together arrive sooner; one after the other where the third-level cache may have
+// them, as one stream.
 Schedule choose_matvec(const MatmulView& product, double flops, const Target& target) {
-  constexpr int64_t kMostColumns = 8, kVectorsInFlight = 4;
-  const int64_t lanes = lanes_within(product.lanes, product.depth);
+  constexpr int64_t kVectorsInFlight = 4;
+  const double bytes = static_cast<double>(product.batch * product.columns * product.depth * 4);
+  int64_t lanes = lanes_within(product.lanes, product.depth);
+  const bool whole = product.depth % (lanes * kVectorsInFlight) == 0;
+  const bool one_stream = whole && product.rows == 1 && bytes <= static_cast<double>(kCaches.third);
+  if (one_stream) lanes *= kVectorsInFlight;
+  const int64_t most_columns = one_stream ? 1 : 8;
   const auto fits = [&](int64_t n) {
     const double sums = static_cast<double>(n * product.rows);
     return fits_registers(target, sums, static_cast<double>(n), false);
   };
   int64_t tile = 1;
-  for (int64_t n = 2; n <= std::min(kMostColumns, product.columns); ++n) {
+  for (int64_t n = 2; n <= std::min(most_columns, product.columns); ++n) {
     const bool divides = product.columns % n == 0;
     if (fits(n) && (divides || product.columns % tile != 0)) tile = n;
   }
-  const bool whole = product.depth % (lanes * kVectorsInFlight) == 0;
-  const double bytes = static_cast<double>(product.batch * product.columns * product.depth * 4);
   const double work = std::max(flops, bytes * kWorkOfByte);
   const int64_t tiles = (product.columns + tile - 1) / tile;
   return {"matvec",
           {{"tile_n", tile},
            {"lanes", lanes},
-           {"unroll", whole ? kVectorsInFlight : 1},
+           {"unroll", whole && !one_stream ? kVectorsInFlight : 1},
            {"task_tiles", work < kSharedWork ? 0 : units_per_task(product.batch, tiles, work)}}};
 }
 

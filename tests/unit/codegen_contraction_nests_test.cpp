@@ -2,6 +2,9 @@
 #include <doctest/doctest.h>
 
 #include "codegen/kernel/worker_pool.h"
+#include "ir/ops/activation.h"
+#include "ir/ops/pointwise.h"
+#include "ir/ops/view.h"
 #include "tests/contraction_case.h"
 
 using namespace ag;
@@ -69,4 +72,36 @@ TEST_CASE("two tiles that cover an image have code of their own and ask for far 
   CHECK(count("prefetch(") == 2);
   CHECK(count(".channel, 0, 16)") == 2);
   CHECK(count("if (") == 0);
+}
+
+namespace {
+
+std::string nest_of(const Body& body) {
+  const Case test{"1x1", "conv", nullptr, "conv_direct"};
+  KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
+  request.explain = true;
+  const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
+  REQUIRE(outcomes[0].status == KernelStatus::ok);
+  return outcomes[0].result.loop_nest;
+}
+
+}  // namespace
+
+TEST_CASE("sums start from a bias that is added to them, and from zero where they are read twice") {
+  const auto nest = [](bool read_twice) {
+    Body body;
+    const Tensor y = conv(body.input("x", {1, 32, 8, 8}), body.input("w", {32, 32, 1, 1}));
+    const Tensor bias = broadcast(body.input("b", {32}), {1, 32, 8, 8}, {1});
+    Tensor sum = relu(y + bias);
+    if (read_twice) sum = sum * y;
+    body.graph.add_output("y", sum.value());
+    return nest_of(body);
+  };
+  const std::string biased = nest(false), twice = nest(true);
+  CAPTURE(biased);
+  CHECK(biased.find("x16(0.000000f)\n") == std::string::npos);  // a sum's first value
+  CHECK(biased.find("] = in2[ramp(") != std::string::npos);
+  CAPTURE(twice);
+  CHECK(twice.find("x16(0.000000f)\n") != std::string::npos);
+  CHECK(twice.find("] = in2[ramp(") == std::string::npos);
 }

@@ -94,3 +94,27 @@ TEST_CASE("an arena's pieces that live together do not overlap") {
     }
   }
 }
+
+TEST_CASE("a piece goes where its threads wrote the last time, or where no cache has lines") {
+  constexpr int64_t kExpanded = 400'000, kFiltered = 300'000, kBlock = 50'000;
+  std::vector<plan::Lifetime> lifetimes{{6'000'000, 0, 0}};  // an arena with room
+  for (int block = 0; block < 6; ++block) {
+    const int step = 1 + 3 * block;
+    lifetimes.push_back({kExpanded, step, step + 1});
+    lifetimes.push_back({kFiltered, step + 1, step + 2, true});
+    lifetimes.push_back({kBlock, step + 2, step + 5, true});
+  }
+  const plan::ArenaPlan arena = plan::plan_arena(lifetimes);
+  CHECK(arena.bytes == plan::aligned_bytes(6'000'000));
+  for (size_t block = 1; block < 6; ++block) {
+    CAPTURE(block);
+    const size_t expanded = 1 + 3 * block, before = expanded - 3;
+    CHECK(arena.offsets[expanded] == arena.offsets[before]);
+    for (const size_t written : {expanded + 1, expanded + 2}) {
+      for (const size_t read : {before + 1, before + 2}) {
+        CHECK((arena.offsets[written] >= arena.offsets[read] + lifetimes[read].bytes ||
+               arena.offsets[read] >= arena.offsets[written] + lifetimes[written].bytes));
+      }
+    }
+  }
+}
