@@ -33,6 +33,11 @@ constexpr int64_t kColdWeights = kCaches.second / 4;
 constexpr double kColdBytes = 5;
 constexpr int64_t kPrefetchVectors = 16;
 
+// 1x1 sums over few channels end often. One block of output channels is one stream of results,
+// which flows while the next tile is summed; 14 sums start early enough for it. Images of few
+// positions read weights too often so.
+constexpr int64_t kShortSum = 144, kShortSumTile = 14, kShortSumPositions = 128;
+
 // Positions in a row that tiles of several widths share, each with code of its own.
 constexpr int64_t kMostSpan = 16;
 // AVX2's tiles of few vectors of channels read their inputs often, two positions to a cache line:
@@ -101,7 +106,7 @@ class DirectChooser {
  private:
   DirectTile best_tile(int64_t phase, bool only_dividing = false) const {
     DirectTile best;
-    for (int64_t k : divisors(blocks_, 4)) {
+    for (int64_t k : divisors(blocks_, has_short_sums() ? 1 : 4)) {
       for (int64_t x = 1; x <= std::min<int64_t>(width_, 32); ++x) {
         for (int64_t y : rows_of_tiles(phase)) {
           for (int64_t span : spans(x, y, phase)) {
@@ -167,6 +172,12 @@ class DirectChooser {
     if (block * static_cast<int64_t>(size_of(conv_.node.types[0].dtype)) < kCacheLine)
       return streams > kMostStreams;
     return streams >= kMostStreams && has_far_image();
+  }
+
+  bool has_short_sums() const {
+    const bool is_wide = conv_.kernel.target.vector_bytes == kCacheLine;
+    return is_wide && has_one_tap() && conv_.spec.groups == 1 && conv_.extents.input <= kShortSum &&
+           width_ * height_ >= kShortSumPositions;
   }
 
   bool has_one_tap() const { return element_count(conv_.extents.rhs) == 1; }
@@ -252,6 +263,7 @@ class DirectChooser {
 
   // Whether a tile stays in registers.
   bool fits(const DirectTile& tile, const TileStep& step, bool shares) const {
+    if (has_short_sums() && step.accumulators > kShortSumTile) return false;
     const double sums = step.accumulators + static_cast<double>(kept());
     // All inputs of a step beside one vector of weights, or all of these beside one input.
     const double vectors = has_blocks_outside(tile) ? step.broadcasts : step.vectors;

@@ -665,7 +665,17 @@ TEST_CASE("sums over many blocks of channels of a far image take passes") {
 
 TEST_CASE("tiles of far images are flat") {
   const auto far = [](Body& b) { conv_case(b, {1, 512, 32, 32}, {64, 512, 1, 1}, {}); };
-  const auto near = [](Body& b) { conv_case(b, {1, 128, 32, 32}, {64, 128, 1, 1}, {}); };
+  const auto near = [](Body& b) { conv_case(b, {1, 192, 32, 32}, {64, 192, 1, 1}, {}); };
   CHECK(schedule_of(far, "x86-64-v4").find("tile_y=1,") != std::string::npos);
   CHECK(schedule_of(near, "x86-64-v4").find("tile_y=2,") != std::string::npos);
+}
+
+TEST_CASE("1x1 sums over few channels have tiles of one block") {
+  const auto few = [](Body& b) { conv_case(b, {1, 32, 28, 28}, {192, 32, 1, 1}, {}); };
+  const auto many = [](Body& b) { conv_case(b, {1, 192, 28, 28}, {192, 192, 1, 1}, {}); };
+  const auto small = [](Body& b) { conv_case(b, {1, 32, 7, 7}, {192, 32, 1, 1}, {}); };
+  CHECK(schedule_of(few, "x86-64-v4").find("tile_k=1,tile_x=14,tile_y=1,") != std::string::npos);
+  CHECK(schedule_of(few, "x86-64-v3").find("tile_k=1,") == std::string::npos);
+  CHECK(schedule_of(many, "x86-64-v4").find("tile_k=1,") == std::string::npos);
+  CHECK(schedule_of(small, "x86-64-v4").find("tile_k=1,") == std::string::npos);
 }
