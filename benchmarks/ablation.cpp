@@ -65,7 +65,7 @@ constexpr const char* kAllSubjects[] = {"lenet5",
 Subject parse_subject(const std::string& text) {
   const size_t colon = text.find(':');
   if (colon == std::string::npos) return {text};
-  return {text.substr(0, colon), std::stoll(text.substr(colon + 1)), true};
+  return {text.substr(0, colon), positive_integer("batch", text.substr(colon + 1)), true};
 }
 
 struct Variant {
@@ -250,9 +250,9 @@ int main(int argc, char** argv) try {
     const std::string argument = argv[i];
     const bool option = argument.starts_with("--");
     if (option && i + 1 < argc && argument == "--threads") {
-      threads = std::stoi(argv[++i]);
+      threads = static_cast<int>(positive_integer(argument, argv[++i]));
     } else if (option && i + 1 < argc && argument == "--seconds") {
-      seconds = std::stod(argv[++i]);
+      seconds = positive_number(argument, argv[++i]);
     } else if (option && i + 1 < argc && argument == "--write") {
       file = argv[++i];
     } else if (option) {

@@ -100,7 +100,8 @@ int main(int argc, char** argv) try {
                  "[without=PASS]...\n";
     return 1;
   }
-  return serve(argv[1], argv[2], std::stoll(argv[3]), std::stoi(argv[4]), lowering);
+  return serve(argv[1], argv[2], positive_integer("batch", argv[3]),
+               static_cast<int>(positive_integer("threads", argv[4])), lowering);
 } catch (const std::exception& error) {
   std::cerr << error.what() << "\n";
   return 1;

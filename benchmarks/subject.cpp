@@ -1,6 +1,9 @@
 #include "benchmarks/subject.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 
 #include "frontend/init/draw.h"
@@ -19,6 +22,14 @@ Array example_input(const plan::Tensor& tensor, int64_t classes) {
     array.set_double(i, is_float(tensor.dtype) ? value : static_cast<double>(i % classes));
   }
   return array;
+}
+
+template <class Number>
+Number positive(std::string_view what, std::string_view text, std::string_view kind) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size() && number > 0) return number;
+  throw CompileError(fmt::format("{}: '{}' is no {}", what, text, kind));
 }
 
 // A subject as kernels with layouts, and the values of its leaves.
@@ -43,9 +54,18 @@ Lowered lower(const Subject& subject, const LoweringOptions& options) {
 
 }  // namespace
 
+int64_t positive_integer(std::string_view what, std::string_view text) {
+  return positive<int64_t>(what, text, "positive integer");
+}
+
+double positive_number(std::string_view what, std::string_view text) {
+  return positive<double>(what, text, "positive number");
+}
+
 Model model_of(const Subject& subject) {
   const size_t at = subject.network.find('@');
-  const int64_t extent = at == std::string::npos ? 0 : std::stoll(subject.network.substr(at + 1));
+  const int64_t extent =
+      at == std::string::npos ? 0 : positive_integer("extent", subject.network.substr(at + 1));
   return zoo_model(zoo_name(subject.network), subject.batch, 0, extent);
 }
 

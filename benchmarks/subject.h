@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codegen/compile.h"
@@ -17,6 +18,10 @@ struct Subject {
   int64_t batch = 1;
   bool trains = false;  // forward, backward and SGD with momentum, as one function
 };
+
+// Of a command line; throws CompileError, which says what `text` should have been.
+int64_t positive_integer(std::string_view what, std::string_view text);
+double positive_number(std::string_view what, std::string_view text);
 
 // Throws CompileError for a name the zoo does not have.
 Model model_of(const Subject& subject);

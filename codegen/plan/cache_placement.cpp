@@ -11,6 +11,9 @@ namespace {
 // Bytes that are written until the caches of other cores have dropped a piece. More, and one thread
 // alone would write more memory than its cache holds for nothing.
 constexpr int64_t kForgotten = kCaches.second * 3 / 2;
+// Pieces of fewer bytes stay where they are, and are nobody's obstacle: a hundred lines are soon
+// written, and a program may have thousands of them.
+constexpr int64_t kSmall = 8 * 1024;
 // Of a byte that no second-level cache has, beside one that another core's has.
 constexpr double kFarByte = 0.1;
 
@@ -40,7 +43,9 @@ class CachePlacement {
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return lifetimes_[a].first < lifetimes_[b].first; });
-    for (size_t piece : order) place(piece);
+    for (size_t piece : order) {
+      if (lifetimes_[piece].bytes >= kSmall) place(piece);
+    }
   }
 
  private:
@@ -63,7 +68,8 @@ class CachePlacement {
     std::vector<Recent> recent;
     for (size_t i = 0; i < lifetimes_.size(); ++i) {
       const Lifetime& other = lifetimes_[i];
-      if (other.last < lifetime.first && written_between(other, lifetime) < kForgotten)
+      const bool before = other.last < lifetime.first && other.bytes >= kSmall;
+      if (before && written_between(other, lifetime) < kForgotten)
         recent.push_back({range_of(i), other.read_across});
     }
     return recent;
