@@ -300,7 +300,7 @@ void EntryPlanner::emit_kernel(int i) {
   std::vector<Step>& steps = is_prepare_[i] ? shared_.program().prepare : entry_.steps;
   for (size_t r = 0; r < results.size(); ++r) {
     std::vector<Box> boxes = halo_boxes(results[r]);
-    if (has_zero_halo({i, static_cast<int>(r)}) || boxes.empty()) continue;
+    if (claim_zero_halo({i, static_cast<int>(r)}) || boxes.empty()) continue;
     Step zero;
     zero.routine = Routine::zero_boxes;
     zero.buffers = {placements_.at({i, static_cast<int>(r)}).buffer};

@@ -75,9 +75,9 @@ class EntryPlanner {
   // stored in.
   std::map<Value, Lifetime> lifetimes(bool prepare) const;
   int64_t place_in_arena(const std::map<Value, Lifetime>& lifetimes, int64_t& bytes);
-  // Whether the halo around a value that is about to be written still holds the zeros of one that
-  // lay in its place: kernels write tensors, not their halos. Remembers the value's for the next.
-  bool has_zero_halo(Value value);
+  // Claims the memory of a value that is about to be written; returns whether its halo still holds
+  // the zeros of one that lay in its place, since kernels write tensors and not their halos.
+  bool claim_zero_halo(Value value);
   // Gives the value, and all that is stored in it, their buffers.
   void place(Value value, Storage storage, int64_t offset, int tensor = -1);
   bool is_empty(int node) const;

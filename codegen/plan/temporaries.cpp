@@ -81,7 +81,7 @@ void EntryPlanner::place_temporaries() {
   shared_.plan().memory.push_back({entry_.name, entry_.arena_bytes, lower_bound});
 }
 
-bool EntryPlanner::has_zero_halo(Value value) {
+bool EntryPlanner::claim_zero_halo(Value value) {
   const Value whole = whole_of(value);
   const Placement& placement = placements_.at(whole);
   const Buffer& buffer = shared_.program().buffers[static_cast<size_t>(placement.buffer)];

@@ -9,6 +9,21 @@
 
 using namespace ag;
 
+namespace {
+
+// Of the default schedule.
+std::string nest_of(const Body& body, const char* target = "x86-64-v4") {
+  const Case test{"a convolution", "conv", nullptr, "conv_direct"};
+  KernelRequest request = request_for(test, body.graph, find_target(target));
+  CAPTURE(request.schedule);
+  request.explain = true;
+  const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
+  REQUIRE(outcomes[0].status == KernelStatus::ok);
+  return outcomes[0].result.loop_nest;
+}
+
+}  // namespace
+
 // An index with a division would make Halide gather the inputs lane by lane, and take minutes.
 TEST_CASE("vectors of several narrow groups load inputs at constant distances") {
   for (const int64_t width : {2, 4, 8}) {
@@ -17,12 +32,7 @@ TEST_CASE("vectors of several narrow groups load inputs at constant distances") 
     Body body;
     conv_case(body, {1, channels, 8, 8}, {channels, width, 3, 3},
               {.padding = {1, 1, 1, 1}, .groups = groups});
-    const Case test{"groups", "conv", nullptr, "conv_direct"};
-    KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
-    request.explain = true;
-    const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
-    REQUIRE(outcomes[0].status == KernelStatus::ok);
-    const std::string& nest = outcomes[0].result.loop_nest;
+    const std::string nest = nest_of(body);
     CHECK(nest.find("in0[ramp(") != std::string::npos);
     for (const char* division : {"shift_right", " % ", "/"}) {
       CHECK(nest.find(division) == std::string::npos);
@@ -34,20 +44,15 @@ TEST_CASE("vectors of several narrow groups load inputs at constant distances") 
 TEST_CASE("padding lanes are neither summed over nor computed where they are half a vector") {
   Body body;
   conv_case(body, {1, 24, 8, 8}, {24, 24, 1, 1}, {});
-  const Case test{"1x1", "conv", nullptr, "conv_direct"};
-  for (const char* target : {"x86-64-v3", "x86-64-v4"}) {
+  for (const std::string target : {"x86-64-v3", "x86-64-v4"}) {
     CAPTURE(target);
-    KernelRequest request = request_for(test, body.graph, find_target(target));
-    request.explain = true;
-    const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
-    REQUIRE(outcomes[0].status == KernelStatus::ok);
-    const std::string& nest = outcomes[0].result.loop_nest;
+    const std::string nest = nest_of(body, target.c_str());
     CHECK(nest.find(".channel_blocks, 0, 3)") != std::string::npos);
     CHECK(nest.find(".channel, 0, 8)") != std::string::npos);
     CHECK(nest.find("select(") == std::string::npos);
     CAPTURE(nest);
     const bool whole = nest.find(", 1, 16)] + ") != std::string::npos;
-    CHECK(whole == (request.target == "x86-64-v4"));
+    CHECK(whole == (target == "x86-64-v4"));
     CHECK(nest.find(", 1, 8)] + ") != std::string::npos);
   }
 }
@@ -56,13 +61,10 @@ TEST_CASE("two tiles that cover an image have code of their own and ask for far 
   Body body;
   conv_case(body, {1, 320, 7, 7}, {256, 320, 1, 1}, {});
   const Case test{"1x1", "conv", nullptr, "conv_direct"};
-  KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
+  const KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
   CAPTURE(request.schedule);
   CHECK(request.schedule.find("tile_x=7,tile_y=4") != std::string::npos);
-  request.explain = true;
-  const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
-  REQUIRE(outcomes[0].status == KernelStatus::ok);
-  const std::string& nest = outcomes[0].result.loop_nest;
+  const std::string nest = nest_of(body);
   CAPTURE(nest);
   const auto count = [&](std::string_view text) {
     int found = 0;
@@ -73,19 +75,6 @@ TEST_CASE("two tiles that cover an image have code of their own and ask for far 
   CHECK(count(".channel, 0, 16)") == 2);
   CHECK(count("if (") == 0);
 }
-
-namespace {
-
-std::string nest_of(const Body& body) {
-  const Case test{"1x1", "conv", nullptr, "conv_direct"};
-  KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
-  request.explain = true;
-  const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
-  REQUIRE(outcomes[0].status == KernelStatus::ok);
-  return outcomes[0].result.loop_nest;
-}
-
-}  // namespace
 
 TEST_CASE("sums start from a bias that is added to them, and from zero where they are read twice") {
   const auto nest = [](bool read_twice) {
