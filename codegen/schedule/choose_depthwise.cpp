@@ -6,7 +6,8 @@
 //
 // Narrow groups: a lane of input channel i of a group reads element i of that group, a permutation
 // of one vector of inputs; the channels and the taps of a row are unrolled, so that neighbouring
-// positions share it.
+// positions share it. A group that fills 256 bits has vectors of its own instead, whose inputs are
+// broadcast: where shuffles keep a port from multiply-adds this is faster than whole vectors.
 
 #include "codegen/schedule/caches.h"
 #include "codegen/schedule/choose_contraction.h"
@@ -19,6 +20,8 @@ namespace {
 
 // Taps that are unrolled in both axes: of 32 registers; of 16, as many as they hold weights.
 constexpr int64_t kManyRegisters = 32, kMostUnrolledTaps = 49;
+// Bytes of a vector whose multiply-adds no processor with wider ones starts less often.
+constexpr int64_t kLeastVector = 32;
 
 class DepthwiseChooser {
  public:
@@ -27,26 +30,39 @@ class DepthwiseChooser {
         width_(conv.result().back()),
         height_(conv.rank() > 3 ? conv.result()[conv.rank() - 2] : 1),
         taps_(element_count(conv.extents.rhs)),
-        phase_(phases()) {}
+        phase_(phases()),
+        block_(conv.kernel.results[0].type.layout.block_of(1)),
+        lanes_(lanes_of_group()) {}
 
   Schedule choose() const {
     const Tile tile = best_tile();
-    return {"conv_direct",
-            {{"tile_x", tile.x},
-             {"tile_y", tile.y},
-             {"tile_k", 1},
-             {"unroll_taps", unrolled_axes()},
-             {"unroll_channels", conv_.extents.input > 1},
-             {"phase", phase_},
-             {"passes", 1},
-             {"unroll_epilogue", !is_costly_epilogue(conv_.kernel.body)},
-             {"task_rows", task_rows(tile.y * phase_)}}};
+    Schedule schedule{"conv_direct",
+                      {{"tile_x", tile.x},
+                       {"tile_y", tile.y},
+                       {"tile_k", 1},
+                       {"unroll_taps", unrolled_axes()},
+                       {"phase", phase_},
+                       {"passes", 1},
+                       {"unroll_epilogue", !is_costly_epilogue(conv_.kernel.body)},
+                       {"task_rows", task_rows(tile.y * phase_)}}};
+    if (lanes_ < block_)
+      schedule.values["lanes"] = lanes_;
+    else if (conv_.extents.input > 1)
+      schedule.values["unroll_channels"] = 1;
+    return schedule;
   }
 
  private:
   struct Tile {
     int64_t x = 1, y = 1;
   };
+
+  // Of a vector: a block, or a group that fills 256 bits of it.
+  int64_t lanes_of_group() const {
+    const int64_t group = conv_.extents.output;
+    const int64_t bytes = group * static_cast<int64_t>(size_of(conv_.node.types[0].dtype));
+    return conv_.extents.input > 1 && bytes == kLeastVector && block_ % group == 0 ? group : block_;
+  }
 
   int64_t unrolled_axes() const {
     if (phase_ > 1) return 2;
@@ -95,7 +111,8 @@ class DepthwiseChooser {
   double cost_of_tile(Tile tile) const {
     const int64_t results = tile.x * tile.y;
     // Accumulators, the weights of a row of taps, and inputs on their way.
-    if (results + conv_.extents.rhs.back() + 2 > conv_.kernel.target.vector_registers) return 1e30;
+    const int64_t vectors = block_ / lanes_, taps_of_row = conv_.extents.rhs.back();
+    if ((results + taps_of_row) * vectors + 2 > conv_.kernel.target.vector_registers) return 1e30;
     const int last = static_cast<int>(conv_.spec.stride.size()) - 1;
     int64_t inputs = distinct_inputs(tile.x, conv_.spec.stride[last], conv_.extents.rhs[last],
                                      conv_.spec.rhs_dilation[last]);
@@ -128,6 +145,7 @@ class DepthwiseChooser {
 
   const ConvView& conv_;
   int64_t width_, height_, taps_, phase_;
+  int64_t block_, lanes_;  // of output channels
 };
 
 }  // namespace

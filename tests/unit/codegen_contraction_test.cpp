@@ -370,6 +370,19 @@ const Case kCases[] = {
                  {.stride = {2, 2}, .padding = {1, 1, 1, 1}, .groups = 13});
      },
      "conv_direct"},
+    {"groups of eight, odd sizes, padding lanes, sigmoid, residual", "conv",
+     [](Body& b) {
+       const Tensor x = b.input("x", {2, 40, 9, 17}), w = b.input("w", {40, 8, 3, 3});
+       const Tensor y = conv(x, w, {.padding = {1, 1, 1, 1}, .groups = 5});
+       const Tensor z = sigmoid(y + b.input("bias", {1, 40, 1, 1})) + b.input("r", {2, 40, 9, 17});
+       b.graph.add_output("y", z.value());
+     },
+     "conv_direct"},
+    {"groups of eight from four, one axis", "conv",
+     [](Body& b) {
+       conv_case(b, {2, 20, 50}, {40, 4, 5}, {.padding = {2, 2}, .groups = 5});
+     },
+     "conv_direct"},
     {"groups of two without halo, 1x1", "conv",
      [](Body& b) {
        conv_case(b, {1, 12, 9, 10}, {12, 2, 1, 1}, {.groups = 6});

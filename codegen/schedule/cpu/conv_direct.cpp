@@ -30,8 +30,9 @@
 // Parameters: tile_x, tile_y, tile_k; unroll_taps: 0 none, 1 the innermost axis, 2 all;
 // phase: rows of different phase, 1 none; passes: over the input channels; unroll_epilogue (0 or
 // 1); prefetch: how many vectors ahead far weights are asked for, 0 or absent: not at all;
-// unroll_channels: 1 for vectors of several narrow groups, else 0 or absent; task_rows: rows of a
-// parallel task, 0: everything on one thread; task_columns: tiles of a parallel task where there is
+// unroll_channels: 1 for vectors of several narrow groups, else 0 or absent; lanes: of a vector, where
+// a block has several, one for each of its groups, 0 or absent: a block is a vector; task_rows: rows
+// of a parallel task, 0: everything on one thread; task_columns: tiles of a parallel task where there is
 // one axis of positions, 0 or absent: all; span_x: columns that tiles and a narrower one cover, the
 // last span of a row being the rest, 0 or absent: the last tile overlaps the one before;
 // blocks_outside: 1 where a step loads one vector of weights after the other; rows_outside: 1 where
@@ -61,7 +62,7 @@ int value_or_zero(const Schedule& schedule, const std::string& parameter) {
 
 struct Parameters {
   int tile_x, tile_y, tile_k, unroll_taps, phase, passes, prefetch, task_rows, task_columns;
-  int span_x;
+  int span_x, lanes;
   bool unroll_epilogue, split_epilogue, unroll_channels, blocks_outside, rows_outside;
 
   explicit Parameters(const Schedule& schedule)
@@ -75,6 +76,7 @@ struct Parameters {
         task_rows(value(schedule, "task_rows")),
         task_columns(value_or_zero(schedule, "task_columns")),
         span_x(value_or_zero(schedule, "span_x")),
+        lanes(value_or_zero(schedule, "lanes")),
         unroll_epilogue(value(schedule, "unroll_epilogue") != 0),
         split_epilogue(value_or_zero(schedule, "split_epilogue") != 0),
         unroll_channels(value_or_zero(schedule, "unroll_channels") != 0),
@@ -111,6 +113,7 @@ void check(const lower::Kernel& kernel, const Anchor& anchor, const Parameters& 
         .help("schedule this kernel with contraction_plain");
   }
   require_divides(kName, "tile_k", p.tile_k, anchor.extent(anchor.lane_axis));
+  if (p.lanes > 0) require_divides(kName, "lanes", p.lanes, anchor.block);
   const int64_t width = anchor.extent(anchor.rank - 1);
   const int64_t height = anchor.rank > 3 ? anchor.extent(anchor.rank - 2) : 1;
   const bool once = kernel.overwrites_operand();
@@ -161,7 +164,7 @@ class RegisterTile {
         p_(parameters),
         sum_(anchor.contraction.func),
         channel_(anchor.logical(anchor.lane_axis)),
-        width_(static_cast<int>(anchor.block)) {
+        width_(parameters.lanes > 0 ? parameters.lanes : static_cast<int>(anchor.block)) {
     for (int axis = anchor.rank - 1; axis >= 0; --axis) {
       if (axis != anchor.lane_axis) positions_.push_back(anchor.logical(axis));
     }
@@ -300,6 +303,12 @@ TileLoops schedule_tiles(Anchor& anchor, const Parameters& p) {
   }
   std::vector<VarOrRVar> order{lane};
   std::vector<Var> unrolled{x_in};
+  if (p.lanes > 0) {
+    const Var vector("vector");
+    stage.split(lane, vector, lane, p.lanes);
+    order.push_back(vector);
+    unrolled.push_back(vector);
+  }
   std::vector<Var> outer;  // loops that tasks are of, innermost first
 
   const Var channels = anchor.loop(anchor.lane_axis), k_in("k_in"), k_out("k_out");
