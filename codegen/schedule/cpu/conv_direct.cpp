@@ -27,12 +27,12 @@
 // epilogue would push such sums out of their registers, so the sums of a row of tiles wait in
 // memory for it.
 //
-// Parameters: tile_x, tile_y, tile_k; unroll_taps: 0 none, 1 the innermost axis, 2 all;
-// phase: rows of different phase, 1 none; passes: over the input channels; unroll_epilogue (0 or
-// 1); prefetch: how many vectors ahead far weights are asked for, 0 or absent: not at all;
-// unroll_channels: 1 for vectors of several narrow groups, else 0 or absent; lanes: of a vector, where
-// a block has several, one for each of its groups, 0 or absent: a block is a vector; task_rows: rows
-// of a parallel task, 0: everything on one thread; task_columns: tiles of a parallel task where there is
+// Parameters: tile_x, tile_y, tile_k; unroll_taps: 0 none, 1 the innermost axis, 2 all; phase: rows
+// of different phase, 1 none; passes: over the input channels; unroll_epilogue (0 or 1); prefetch:
+// how many vectors ahead far weights are asked for, 0 or absent: not at all; unroll_channels: 1 for
+// vectors of several narrow groups, else 0 or absent; lanes: of a vector, where a block has
+// several, one for each of its groups, 0 or absent: a block is a vector; task_rows: rows of a
+// parallel task, 0: everything on one thread; task_columns: tiles of a parallel task where there is
 // one axis of positions, 0 or absent: all; span_x: columns that tiles and a narrower one cover, the
 // last span of a row being the rest, 0 or absent: the last tile overlaps the one before;
 // blocks_outside: 1 where a step loads one vector of weights after the other; rows_outside: 1 where
