@@ -131,16 +131,34 @@ bool wants_left_copied(const KernelView& kernel, const MatmulView& product, cons
          bytes <= kCaches.second / 2;
 }
 
+// Vectors along the depth of a tile of matvec, and how many of them a turn of its loop has.
+struct DepthVectors {
+  int64_t lanes, unroll;
+};
+
+// Of one stream: several accumulators in one wide vector, or else vectors that divide the depth.
+DepthVectors vectors_of_stream(int64_t lanes, int64_t depth) {
+  constexpr int64_t kInFlight = 4, kMostUnrolled = 8;
+  if (depth % (lanes * kInFlight) == 0) return {lanes * kInFlight, 1};
+  if (depth % lanes != 0 && lanes > 1 && depth % (lanes / 2) == 0) lanes /= 2;
+  if (depth % lanes != 0) return {lanes, 1};
+  return {lanes, divisors(depth / lanes, kMostUnrolled).back()};
+}
+
+DepthVectors vectors_of_tile(int64_t lanes, int64_t depth) {
+  constexpr int64_t kInFlight = 4;
+  return {lanes, depth % (lanes * kInFlight) == 0 ? kInFlight : 1};
+}
+
 // Few rows by a right operand whose depth is innermost: each of its rows is read once. From memory
 // several of them together arrive sooner; one after the other where the third-level cache may have
 // them, as one stream.
 Schedule choose_matvec(const MatmulView& product, double flops, const Target& target) {
-  constexpr int64_t kVectorsInFlight = 4;
   const double bytes = static_cast<double>(product.batch * product.columns * product.depth * 4);
-  int64_t lanes = lanes_within(product.lanes, product.depth);
-  const bool whole = product.depth % (lanes * kVectorsInFlight) == 0;
-  const bool one_stream = whole && product.rows == 1 && bytes <= static_cast<double>(kCaches.third);
-  if (one_stream) lanes *= kVectorsInFlight;
+  const int64_t lanes = lanes_within(product.lanes, product.depth);
+  const bool one_stream = product.rows == 1 && bytes <= static_cast<double>(kCaches.third);
+  const DepthVectors vectors =
+      one_stream ? vectors_of_stream(lanes, product.depth) : vectors_of_tile(lanes, product.depth);
   const int64_t most_columns = one_stream ? 1 : 8;
   const auto fits = [&](int64_t n) {
     const double sums = static_cast<double>(n * product.rows);
@@ -155,8 +173,8 @@ Schedule choose_matvec(const MatmulView& product, double flops, const Target& ta
   const int64_t tiles = (product.columns + tile - 1) / tile;
   return {"matvec",
           {{"tile_n", tile},
-           {"lanes", lanes},
-           {"unroll", whole && !one_stream ? kVectorsInFlight : 1},
+           {"lanes", vectors.lanes},
+           {"unroll", vectors.unroll},
            {"task_tiles", work < kSharedWork ? 0 : units_per_task(product.batch, tiles, work)}}};
 }
 
