@@ -131,34 +131,23 @@ bool wants_left_copied(const KernelView& kernel, const MatmulView& product, cons
          bytes <= kCaches.second / 2;
 }
 
-// Vectors along the depth of a tile of matvec, and how many of them a turn of its loop has.
-struct DepthVectors {
-  int64_t lanes, unroll;
-};
-
-// Of one stream: several accumulators in one wide vector, or else vectors that divide the depth.
-DepthVectors vectors_of_stream(int64_t lanes, int64_t depth) {
-  constexpr int64_t kInFlight = 4, kMostUnrolled = 8;
-  if (depth % (lanes * kInFlight) == 0) return {lanes * kInFlight, 1};
-  if (depth % lanes != 0 && lanes > 1 && depth % (lanes / 2) == 0) lanes /= 2;
-  if (depth % lanes != 0) return {lanes, 1};
-  return {lanes, divisors(depth / lanes, kMostUnrolled).back()};
-}
-
-DepthVectors vectors_of_tile(int64_t lanes, int64_t depth) {
-  constexpr int64_t kInFlight = 4;
-  return {lanes, depth % (lanes * kInFlight) == 0 ? kInFlight : 1};
-}
-
 // Few rows by a right operand whose depth is innermost: each of its rows is read once. From memory
 // several of them together arrive sooner; one after the other where the third-level cache may have
-// them, as one stream.
+// them, as one stream, whose accumulators are the lanes of one wide vector. Depths that are not
+// such vectors have accumulators in several rows where the second-level cache may have these.
 Schedule choose_matvec(const MatmulView& product, double flops, const Target& target) {
+  constexpr int64_t kVectorsInFlight = 4, kMostUnrolled = 8;
   const double bytes = static_cast<double>(product.batch * product.columns * product.depth * 4);
-  const int64_t lanes = lanes_within(product.lanes, product.depth);
-  const bool one_stream = product.rows == 1 && bytes <= static_cast<double>(kCaches.third);
-  const DepthVectors vectors =
-      one_stream ? vectors_of_stream(lanes, product.depth) : vectors_of_tile(lanes, product.depth);
+  int64_t lanes = lanes_within(product.lanes, product.depth);
+  const bool whole = product.depth % (lanes * kVectorsInFlight) == 0;
+  const bool one_stream = product.rows == 1 && bytes <= static_cast<double>(kCaches.third) &&
+                          (whole || bytes > static_cast<double>(kCaches.second / 2));
+  int64_t unroll = whole && !one_stream ? kVectorsInFlight : 1;
+  if (one_stream && whole) lanes *= kVectorsInFlight;
+  if (one_stream && !whole) {
+    if (product.depth % lanes != 0 && product.depth % (lanes / 2) == 0) lanes /= 2;
+    if (product.depth % lanes == 0) unroll = divisors(product.depth / lanes, kMostUnrolled).back();
+  }
   const int64_t most_columns = one_stream ? 1 : 8;
   const auto fits = [&](int64_t n) {
     const double sums = static_cast<double>(n * product.rows);
@@ -173,8 +162,8 @@ Schedule choose_matvec(const MatmulView& product, double flops, const Target& ta
   const int64_t tiles = (product.columns + tile - 1) / tile;
   return {"matvec",
           {{"tile_n", tile},
-           {"lanes", vectors.lanes},
-           {"unroll", vectors.unroll},
+           {"lanes", lanes},
+           {"unroll", unroll},
            {"task_tiles", work < kSharedWork ? 0 : units_per_task(product.batch, tiles, work)}}};
 }
 

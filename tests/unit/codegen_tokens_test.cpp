@@ -116,6 +116,11 @@ const Case kCases[] = {
        n.output(relu(n.linear("l", n.input("x", {1, 1500}), 1003)));
      },
      "matvec{", false},
+    {"one row, far weights, a depth of half vectors",
+     [](Network& n) {
+       n.output(relu(n.linear("l", n.input("x", {1, 440}), 1000)));
+     },
+     "matvec{lanes="},
     {"three rows, odd depth",
      [](Network& n) {
        n.output(n.linear("l", n.input("x", {3, 1021}), 701));
