@@ -11,15 +11,29 @@ using namespace ag;
 
 namespace {
 
+KernelRequest default_request(const Body& body, const char* target) {
+  const Case test{"a convolution", "conv", nullptr, "conv_direct"};
+  return request_for(test, body.graph, find_target(target));
+}
+
+std::string schedule_of(const Body& body, const char* target = "x86-64-v4") {
+  return default_request(body, target).schedule;
+}
+
 // Of the default schedule.
 std::string nest_of(const Body& body, const char* target = "x86-64-v4") {
-  const Case test{"a convolution", "conv", nullptr, "conv_direct"};
-  KernelRequest request = request_for(test, body.graph, find_target(target));
+  KernelRequest request = default_request(body, target);
   CAPTURE(request.schedule);
   request.explain = true;
   const std::vector<KernelOutcome> outcomes = WorkerPool::shared().compile_each({&request, 1});
   REQUIRE(outcomes[0].status == KernelStatus::ok);
   return outcomes[0].result.loop_nest;
+}
+
+int count(const std::string& nest, std::string_view text) {
+  int found = 0;
+  for (size_t at = 0; (at = nest.find(text, at)) != std::string::npos; ++at) ++found;
+  return found;
 }
 
 // 48 channels in groups of `width`.
@@ -76,20 +90,28 @@ TEST_CASE("padding lanes are neither summed over nor computed where they are hal
 TEST_CASE("two tiles that cover an image have code of their own and ask for far weights ahead") {
   Body body;
   conv_case(body, {1, 320, 7, 7}, {256, 320, 1, 1}, {});
-  const Case test{"1x1", "conv", nullptr, "conv_direct"};
-  const KernelRequest request = request_for(test, body.graph, find_target("x86-64-v4"));
-  CAPTURE(request.schedule);
-  CHECK(request.schedule.find("tile_x=7,tile_y=4") != std::string::npos);
+  CHECK(schedule_of(body).find("tile_x=7,tile_y=4") != std::string::npos);
   const std::string nest = nest_of(body);
   CAPTURE(nest);
-  const auto count = [&](std::string_view text) {
-    int found = 0;
-    for (size_t at = 0; (at = nest.find(text, at)) != std::string::npos; ++at) ++found;
-    return found;
+  CHECK(count(nest, "prefetch(") == 2);
+  CHECK(count(nest, ".channel, 0, 16)") == 2);
+  CHECK(count(nest, "if (") == 0);
+}
+
+// 208 vectors are a panel; of fewer weights or more tiles each would ask in vain.
+TEST_CASE("a few tiles of a panel ask for the weights of the next one") {
+  const auto body = [](int64_t channels, int64_t extent) {
+    Body b;
+    conv_case(b, {1, channels, extent, extent}, {channels, channels, 1, 1}, {});
+    return b;
   };
-  CHECK(count("prefetch(") == 2);
-  CHECK(count(".channel, 0, 16)") == 2);
-  CHECK(count("if (") == 0);
+  CHECK(schedule_of(body(208, 14)).find("prefetch=208") != std::string::npos);
+  CHECK(count(nest_of(body(208, 14)), "prefetch(") > 0);
+  for (const auto& [channels, extent] : {std::pair{96, 14}, {208, 112}}) {
+    CAPTURE(channels);
+    CHECK(schedule_of(body(channels, extent)).find("prefetch") == std::string::npos);
+  }
+  CHECK(schedule_of(body(208, 14), "x86-64-v3").find("prefetch") == std::string::npos);
 }
 
 TEST_CASE("sums start from a bias that is added to them, and from zero where they are read twice") {
