@@ -54,8 +54,10 @@ class DirectChooser {
                        {"passes", passes},
                        {"unroll_epilogue", !is_costly_epilogue(view_.conv.kernel.body)},
                        {"task_rows", task_rows(best, phase, passes)}}};
-    if (const int64_t tiles = task_columns(best); tiles > 0)
+    if (const int64_t tiles = task_columns(best); tiles > 0) {
       schedule.values["task_columns"] = tiles;
+      if (has_columns_outside(best, tiles, passes)) schedule.values["rows_outside"] = 1;
+    }
     if (const int64_t rows = rows_outside(best, phase, passes); rows > 0) {
       schedule.values["rows_outside"] = 1;
       schedule.values["task_rows"] = rows;
@@ -132,6 +134,15 @@ class DirectChooser {
     const bool less =
         parts * view_.weight_bytes() + view_.image_bytes() < panels * view_.image_bytes();
     return less && rows < view_.height ? rows : 0;
+  }
+
+  // Whether all panels read the columns of a task before the next columns, for the same reason.
+  bool has_columns_outside(const DirectTile& tile, int64_t tiles, int64_t passes) const {
+    if (passes > 1 || view_.conv.spec.groups > 1 || view_.image_bytes() <= kCaches.second / 2)
+      return false;
+    const int64_t part = view_.image_bytes() / view_.width * tile.x * tiles;
+    const int64_t panels = view_.blocks / tile.k, parts = view_.image_bytes() / part;
+    return part <= kCaches.second / 2 && parts * view_.weight_bytes() < (panels - 1) * part * parts;
   }
 
   // Tiles of a parallel task along the one axis of positions; 0 where there are more axes.

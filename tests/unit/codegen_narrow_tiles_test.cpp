@@ -14,6 +14,11 @@ void pointwise_conv(Body& b) {
   conv_case(b, {1, inputs, height, width}, {outputs, inputs, 1, 1}, {});
 }
 
+template <int64_t inputs, int64_t outputs, int64_t columns>
+void columns_conv(Body& b) {
+  conv_case(b, {1, inputs, columns}, {outputs, inputs, 1}, {});
+}
+
 // relu(conv(x, w) + bias + r)
 void residual(Body& b) {
   Tensor y = conv(b.input("x", {2, 72, 5, 14}), b.input("w", {96, 72, 1, 1}), {});
@@ -39,6 +44,8 @@ const Case kCases[] = {
     {"1x1, bias, residual, two images", "conv", residual, "conv_direct"},
     {"1x1, SiLU", "conv", gated, "conv_direct"},
     {"1x1, rows outside of panels, the last part lower", "conv", pointwise_conv<256, 256, 29, 28>,
+     "conv_direct"},
+    {"one axis, columns outside of panels, the last ones fewer", "conv", columns_conv<64, 96, 2051>,
      "conv_direct"},
     {"1x1 stride 2, rows outside of panels", "conv",
      [](Body& b) {
@@ -90,6 +97,16 @@ TEST_CASE("panels share rows of inputs that leave the second-level cache") {
   CHECK(has(schedule_of(pointwise_conv<256, 256, 56, 56>, "x86-64-v3"), "rows_outside=1"));
   CHECK(!has(schedule_of(pointwise_conv<64, 256, 28, 28>, "x86-64-v3"), "rows_outside"));
   CHECK(!has(schedule_of(pointwise_conv<256, 16, 56, 56>, "x86-64-v3"), "rows_outside"));
+}
+
+TEST_CASE(
+    "panels share columns of inputs that leave the second-level cache, in vectors of any width") {
+  for (const char* target : {"x86-64-v3", "x86-64-v4"}) {
+    CAPTURE(target);
+    CHECK(has(schedule_of(columns_conv<256, 256, 4096>, target), "rows_outside=1"));
+    CHECK(!has(schedule_of(columns_conv<256, 256, 256>, target), "rows_outside"));
+    CHECK(!has(schedule_of(columns_conv<256, 16, 4096>, target), "rows_outside"));
+  }
 }
 
 TEST_CASE("thirty-two registers keep tiles of one width") {
