@@ -157,6 +157,9 @@ class RowMajorModel : public LayoutModel {
   bool follows(std::string_view kernel_class) const override {
     return schedules_.follows(kernel_class);
   }
+  bool tests_border(const Graph& body, size_t operand) const override {
+    return schedules_.tests_border(body, operand);
+  }
 
  private:
   const LayoutModel& schedules_;

@@ -49,6 +49,12 @@ class LayoutChooser {
   }
   const LayoutDemands& demands(int node) const { return demands_[node]; }
   bool follows(int node) const { return model_.follows(kernel_class(node)); }
+  // Only kernel results can have zeros around them: a leaf is copied for a reader that wants some.
+  bool lacks_halo(int node, size_t operand) const {
+    const Value value = graph_.node(node).operands[operand];
+    return graph_.node(value).op->kind == OpKind::leaf &&
+           !model_.tests_border(body(node), operand) && !halo_wanted(body(node), operand).empty();
+  }
 
  private:
   const Graph& body(int i) const { return graph_.node(i).attributes.graph("body"); }
@@ -156,7 +162,7 @@ class LayoutRewriter {
       Layout stored = copy_.graph().type(operand).layout;
       Layout demanded = o < wanted.size() && wanted[o] ? *wanted[o] : stored;
       if (reads_prepared(i, o)) demanded = chooser_.layout({i, 0});
-      bool copies = stored != demanded || lacks_halo(node, o);
+      bool copies = stored != demanded || chooser_.lacks_halo(i, o);
       operands.push_back(copies ? converted(operand, demanded, node.location) : operand);
     }
     std::vector<TensorType> results;
@@ -177,12 +183,6 @@ class LayoutRewriter {
     return copy_.from().node(value).op->kind == OpKind::leaf && prepared_[value.node] &&
            !prepared_[i] && chooser_.follows(i) &&
            copy_.from().type(value).shape == node.types[0].shape;
-  }
-
-  // Only kernel results can have zeros around them: a leaf whose reader wants some is copied.
-  bool lacks_halo(const Node& kernel, size_t operand) const {
-    bool is_leaf = copy_.from().node(kernel.operands[operand]).op->kind == OpKind::leaf;
-    return is_leaf && !halo_wanted(kernel.attributes.graph("body"), operand).empty();
   }
 
   // Each value is converted once to each layout.

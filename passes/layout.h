@@ -23,6 +23,9 @@ class LayoutModel {
   virtual LayoutDemands demands(const Graph& body, std::string_view kernel_class) const = 0;
   // Whether a kernel reads a broadcast or strided operand in any layout (pointwise, reductions).
   virtual bool follows(std::string_view kernel_class) const = 0;
+  // Whether a kernel reads an operand at positions around it as fast where it has no halo: a leaf
+  // is not copied for it then.
+  virtual bool tests_border(const Graph& body, size_t operand) const = 0;
 };
 
 // Gives each kernel result one layout. Demands of the producer come first, then those of consumers;

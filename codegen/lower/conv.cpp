@@ -57,7 +57,7 @@ Halide::Func padded_operand(const LowerContext& c, const ConvSpec& spec,
   const std::vector<Halide::Var> variables = logical_variables(c.result_type().rank());
   Halide::Func padded("padded_" + std::to_string(c.index));
   padded(variables) =
-      c.operand_or_zero(0, Coordinates(variables.rbegin(), variables.rend()), low, high);
+      c.operand_or_zero(0, Coordinates(variables.rbegin(), variables.rend()), low, high, true);
   return padded;
 }
 

@@ -217,7 +217,7 @@ int64_t LowerContext::stored_extent(size_t i, int axis) const {
 }
 
 Expr LowerContext::operand_or_zero(size_t i, const Coordinates& at, std::span<const int64_t> low,
-                                   std::span<const int64_t> high) const {
+                                   std::span<const int64_t> high, bool rarely_outside) const {
   const TensorType& type = operand_type(i);
   int leaf = operand_leaf(i);
   Coordinates inside = at;
@@ -232,8 +232,10 @@ Expr LowerContext::operand_or_zero(size_t i, const Coordinates& at, std::span<co
     exists = exists.defined() ? exists && within : within;
     inside[axis] = Halide::clamp(at[axis], 0, last);
   }
-  Expr value = operand(i, inside);
-  return exists.defined() ? Halide::select(exists, value, Halide::cast(value.type(), 0)) : value;
+  const Expr value = operand(i, inside);
+  if (!exists.defined()) return value;
+  return Halide::select(exists, rarely_outside ? Halide::likely(value) : value,
+                        Halide::cast(value.type(), 0));
 }
 
 void define(LowerContext& c, size_t i, const std::function<Expr(const Coordinates&)>& expression) {

@@ -21,9 +21,10 @@ struct LowerContext {
   // Operand i at a logical position.
   Halide::Expr operand(size_t i, const Coordinates& at) const;
   // Operand i at a position that may lie up to low[a] before and high[a] behind axis a, where it is
-  // zero. Reads a halo directly when the operand's buffer has one that is wide enough.
+  // zero. Reads a halo directly when the operand's buffer has one that is wide enough. With
+  // `rarely_outside` loops have code of their own where no test is needed.
   Halide::Expr operand_or_zero(size_t i, const Coordinates& at, std::span<const int64_t> low,
-                               std::span<const int64_t> high) const;
+                               std::span<const int64_t> high, bool rarely_outside = false) const;
   // Number of stored elements of operand i along an axis, padding lanes included where it is a
   // leaf.
   int64_t stored_extent(size_t i, int axis) const;

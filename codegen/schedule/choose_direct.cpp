@@ -39,6 +39,8 @@ class DirectChooser {
       phase = 1;
       best = choose_direct_tile(view_, phase);
     }
+    const bool tests_border = view_.conv.tests_border();
+    if (tests_border) best = choose_direct_tile(view_, phase, true);  // else tests would stay
     if (reads_many_streams() && !best.divides(view_, phase)) {
       const DirectTile dividing = choose_direct_tile(view_, phase, true);
       const bool as_wide = dividing.k >= std::min<int64_t>(best.k, 2);
@@ -62,6 +64,7 @@ class DirectChooser {
       schedule.values["rows_outside"] = 1;
       schedule.values["task_rows"] = rows;
     }
+    if (tests_border) schedule.values["tests_border"] = 1;
     if (best.span > 0) schedule.values["span_x"] = best.span;
     if (view_.splits_epilogue() && best.divides(view_, phase))
       schedule.values["split_epilogue"] = 1;

@@ -29,6 +29,15 @@ int64_t channel_block(int64_t channels, int64_t lanes) {
   return block;
 }
 
+bool may_test_border(const ConvSpec& spec, const ConvExtents& extents) {
+  constexpr int64_t kMostTaps = 9;
+  const auto is_one = [](int64_t n) { return n == 1; };
+  const bool forward = spec.dims.lhs_channel == 1 && spec.dims.out_channel == 1 && !spec.reverse &&
+                       std::all_of(spec.lhs_dilation.begin(), spec.lhs_dilation.end(), is_one);
+  return forward && spec.groups == 1 && spec.low.size() == 2 &&
+         channel_block(extents.input, kMostTaps) == 1 && element_count(extents.rhs) <= kMostTaps;
+}
+
 bool is_depthwise_weights(const ConvSpec& spec, const ConvExtents& extents) {
   const ConvDims& d = spec.dims;
   return spec.groups > 1 && extents.batch == 1 && extents.output == 1 && d.lhs_group == 1 &&

@@ -11,6 +11,10 @@
 
 namespace ag {
 
+// Whether a convolution can test for the border of an image without a halo as it goes: few
+// channels, each a plane, and few taps, so that the code of the border's own tiles stays short.
+bool may_test_border(const ConvSpec& spec, const ConvExtents& extents);
+
 // The convolution of a kernel, and how it is stored.
 struct ConvView {
   const KernelView& kernel;
@@ -29,6 +33,7 @@ struct ConvView {
     };
     return !input || (input->halo.empty() && !(none(spec.low) && none(spec.high)));
   }
+  bool tests_border() const { return form(0) && copies_input() && may_test_border(spec, extents); }
   // Vector registers one block of channels takes.
   int64_t registers_of(int64_t block) const {
     const int64_t lanes = kernel.target.lanes(static_cast<int>(size_of(node.types[0].dtype)));
@@ -40,7 +45,7 @@ struct ConvView {
                        [&](const BufferForm& form) { return form.type.shape != result(); });
   }
   // Whether the rows of a task must divide the image's.
-  bool wants_even_tasks() const { return copies_input() || sums_result(); }
+  bool wants_even_tasks() const { return (copies_input() && !tests_border()) || sums_result(); }
   double flops() const { return static_cast<double>(node.op->flops(node, operand_types())); }
   std::vector<TensorType> operand_types() const { return kernel.body.operand_types(node); }
 };

@@ -171,6 +171,16 @@ LayoutDemands CpuLayoutModel::demands(const Graph& body, std::string_view kernel
   return demands;
 }
 
+bool CpuLayoutModel::tests_border(const Graph& body, size_t operand) const {
+  const Node* conv = find_anchor(body, ops::conv);
+  if (!conv || conv->types[0].dtype != DType::f32) return false;
+  const ConvSpec spec = ConvSpec::of(*conv);
+  const ConvExtents extents(spec, body.type(conv->operands[0]).shape,
+                            body.type(conv->operands[1]).shape, conv->types[0].shape);
+  return leaf_index(body, conv->operands[0]) == static_cast<int>(operand) &&
+         may_test_border(spec, extents);
+}
+
 bool CpuLayoutModel::follows(std::string_view kernel_class) const {
   constexpr std::string_view kFollowing[] = {"pointwise", "reduction", "window",
                                              "concat",    "slice",     "winograd_transform"};

@@ -15,6 +15,7 @@ class CpuLayoutModel : public LayoutModel {
   explicit CpuLayoutModel(const Target& target) : target_(target) {}
   LayoutDemands demands(const Graph& body, std::string_view kernel_class) const override;
   bool follows(std::string_view kernel_class) const override;
+  bool tests_border(const Graph& body, size_t operand) const override;
 
  private:
   const Target& target_;

@@ -52,6 +52,7 @@ class RowMajor : public LayoutModel {
             std::vector<std::optional<Layout>>(body.outputs().size())};
   }
   bool follows(std::string_view) const override { return true; }
+  bool tests_border(const Graph&, size_t) const override { return true; }
 };
 
 // Each kernel asks for something else, the same whenever it is asked.
@@ -69,6 +70,7 @@ class RandomLayouts : public LayoutModel {
     return demands;
   }
   bool follows(std::string_view kernel_class) const override { return kernel_class == "pointwise"; }
+  bool tests_border(const Graph&, size_t) const override { return seed_ % 2 == 0; }
 
  private:
   static std::optional<Layout> layout(std::mt19937& random, int rank) {

@@ -51,6 +51,17 @@ TEST_CASE("networks of the zoo take at most a twentieth more memory than they mu
   }
 }
 
+TEST_CASE("first layers of three channels and 3x3 taps read the caller's image as it is") {
+  for (const char* target : {"x86-64-v3", "x86-64-v4", "cuda-sm_80"}) {
+    for (const char* name : {"mobilenet_v2", "efficientnet_b0", "resnet20_cifar"}) {
+      CAPTURE(target);
+      CAPTURE(name);
+      const plan::ProgramPlan plan = plan_of(zoo_model(name).forward(), find_target(target));
+      CHECK(plan::copies_of(plan, plan.program.entries[0]).empty());
+    }
+  }
+}
+
 TEST_CASE("without shared storage, concats and slices are copies") {
   for (const char* name : {"densenet121", "googlenet", "wavenet"}) {
     CAPTURE(name);

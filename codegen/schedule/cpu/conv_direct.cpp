@@ -36,8 +36,9 @@
 // one axis of positions, 0 or absent: all; span_x: columns that tiles and a narrower one cover, the
 // last span of a row being the rest, 0 or absent: the last tile overlaps the one before;
 // blocks_outside: 1 where a step loads one vector of weights after the other; rows_outside: 1 where
-// all panels read a task's rows before the next rows; split_epilogue: 1 where a row's sums wait in
-// memory for the epilogue.
+// all panels read a task's rows before the next rows; tests_border: 1 where an operand without a
+// halo is tested as it is read, instead of copied with zeros around; split_epilogue: 1 where a
+// row's sums wait in memory for the epilogue.
 
 #include <fmt/format.h>
 
@@ -63,7 +64,7 @@ int value_or_zero(const Schedule& schedule, const std::string& parameter) {
 struct Parameters {
   int tile_x, tile_y, tile_k, unroll_taps, phase, passes, prefetch, task_rows, task_columns;
   int span_x, lanes;
-  bool unroll_epilogue, split_epilogue, unroll_channels, blocks_outside, rows_outside;
+  bool unroll_epilogue, split_epilogue, unroll_channels, blocks_outside, rows_outside, tests_border;
 
   explicit Parameters(const Schedule& schedule)
       : tile_x(value(schedule, "tile_x")),
@@ -81,7 +82,8 @@ struct Parameters {
         split_epilogue(value_or_zero(schedule, "split_epilogue") != 0),
         unroll_channels(value_or_zero(schedule, "unroll_channels") != 0),
         blocks_outside(value_or_zero(schedule, "blocks_outside") != 0),
-        rows_outside(value_or_zero(schedule, "rows_outside") != 0) {}
+        rows_outside(value_or_zero(schedule, "rows_outside") != 0),
+        tests_border(value_or_zero(schedule, "tests_border") != 0) {}
 };
 
 // Blocks of input channels; 0 where they are not split.
@@ -385,7 +387,8 @@ void conv_direct(lower::Kernel& kernel, const Schedule& schedule) {
   check(kernel, anchor, parameters);
   const TileLoops loops = schedule_tiles(anchor, parameters);
   RegisterTile(anchor, parameters).schedule(loops);
-  schedule_padded(kernel, anchor.contraction, anchor.stage, loops.task);
+  if (!parameters.tests_border)
+    schedule_padded(kernel, anchor.contraction, anchor.stage, loops.task);
   schedule_position_sums(kernel, anchor, parameters.tile_k, parameters.task_rows);
 }
 

@@ -10,6 +10,7 @@ class CudaLayoutModel : public LayoutModel {
  public:
   LayoutDemands demands(const Graph& body, std::string_view kernel_class) const override;
   bool follows(std::string_view) const override { return true; }
+  bool tests_border(const Graph&, size_t) const override { return true; }  // there are no halos
 };
 
 }  // namespace ag
