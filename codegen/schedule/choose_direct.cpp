@@ -33,14 +33,13 @@ class DirectChooser {
   explicit DirectChooser(const ConvView& conv) : view_(conv) {}
 
   Schedule choose() const {
+    const bool tests_border = view_.conv.tests_border();  // which would stay in overlapping tiles
     int64_t phase = view_.phases();
-    DirectTile best = choose_direct_tile(view_, phase);
+    DirectTile best = choose_direct_tile(view_, phase, tests_border);
     if (best.cost == DirectTile::kImpossible) {  // no tile starts at one phase throughout
       phase = 1;
       best = choose_direct_tile(view_, phase);
     }
-    const bool tests_border = view_.conv.tests_border();
-    if (tests_border) best = choose_direct_tile(view_, phase, true);  // else tests would stay
     if (reads_many_streams() && !best.divides(view_, phase)) {
       const DirectTile dividing = choose_direct_tile(view_, phase, true);
       const bool as_wide = dividing.k >= std::min<int64_t>(best.k, 2);

@@ -36,9 +36,9 @@
 // one axis of positions, 0 or absent: all; span_x: columns that tiles and a narrower one cover, the
 // last span of a row being the rest, 0 or absent: the last tile overlaps the one before;
 // blocks_outside: 1 where a step loads one vector of weights after the other; rows_outside: 1 where
-// all panels read a task's rows before the next rows; tests_border: 1 where an operand without a
-// halo is tested as it is read, instead of copied with zeros around; split_epilogue: 1 where a
-// row's sums wait in memory for the epilogue.
+// all panels read a task's rows, or columns, before the next ones; tests_border: 1 where an operand
+// without a halo is tested as it is read, instead of copied with zeros around; split_epilogue: 1
+// where a row's sums wait in memory for the epilogue.
 
 #include <fmt/format.h>
 
